@@ -1,0 +1,127 @@
+// Package db opens the database and brings its schema up to date; what is in the tables is the roles' affair.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+	_ "modernc.org/sqlite" // registers "sqlite"; docs/decisions/0003-sqlite-driver.md says why this one
+
+	"github.com/livil/gopan/internal/errs"
+)
+
+// DB is an open database. It hands out transactions only: a read sees one moment of the whole database, a write
+// is alone.
+type DB struct {
+	read, write *gorm.DB
+	close       func() error
+}
+
+// fileName of the SQLite database in the data folder.
+const fileName = "gopan.db"
+
+// pragmas that every SQLite connection gets. synchronous=FULL makes COMMIT wait for the disk (promise D1);
+// trusted_schema and cell_size_check make a damaged or hostile file an error.
+var pragmas = []string{
+	"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "trusted_schema(0)",
+	"cache_size(-8000)", "mmap_size(268435456)", "wal_autocheckpoint(2000)", "temp_store(MEMORY)",
+}
+
+// OpenSQLite opens, or creates, the database in a data folder. Several processes may have it open.
+func OpenSQLite(dir string) (*DB, error) {
+	const op = errs.Op("db.OpenSQLite")
+	open := func(extra string, conns int) (*gorm.DB, *sql.DB, error) {
+		q := url.Values{"_pragma": pragmas}
+		dsn := "file:" + (&url.URL{Path: filepath.Join(dir, fileName)}).EscapedPath() + "?" + q.Encode() + extra
+		pool, err := sql.Open("sqlite", dsn)
+		if err != nil {
+			return nil, nil, err
+		}
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		g, err := gorm.Open(sqlite.New(sqlite.Config{Conn: pool}), &gorm.Config{
+			Logger:                 logger.Discard, // errors reach the caller, who knows what they mean
+			SkipDefaultTransaction: true,
+			PrepareStmt:            true,
+			TranslateError:         false,
+		})
+		if err != nil {
+			return nil, nil, errors.Join(err, pool.Close())
+		}
+		return g, pool, nil
+	}
+	// SQLite has one writer at a time. One connection makes the others wait in line here, fairly and with
+	// their contexts, instead of polling the file's lock; BEGIN IMMEDIATE makes a write fail at its start or
+	// not at all when another process writes.
+	write, wpool, err := open("&_txlock=immediate", 1)
+	if err != nil {
+		return nil, errs.E(errs.Internal, op, err)
+	}
+	read, rpool, err := open("&_pragma=query_only(1)", 8)
+	if err != nil {
+		return nil, errs.E(errs.Internal, op, errors.Join(err, wpool.Close()))
+	}
+	return &DB{read: read, write: write, close: func() error {
+		return errors.Join(rpool.Close(), wpool.Close())
+	}}, nil
+}
+
+// Read runs fn on one snapshot of the database. What fn returns is what Read returns; a failure of the database
+// itself is errs.Busy, as it may well pass.
+func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return run("db.Read", d.read.WithContext(ctx), fn)
+}
+
+// Write runs fn in a transaction that is durable when Write returns nil, and undone otherwise.
+func (d *DB) Write(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return run("db.Write", d.write.WithContext(ctx), fn)
+}
+
+func run(op errs.Op, g *gorm.DB, fn func(tx *gorm.DB) error) error {
+	var refused error
+	err := g.Transaction(func(tx *gorm.DB) error {
+		err := fn(tx)
+		var known *errs.Error
+		if errors.As(err, &known) {
+			refused = err
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case refused != nil:
+		return refused
+	case errors.Is(err, context.Canceled):
+		return errs.E(errs.Canceled, op, err)
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return errs.E(errs.NotFound, op, err)
+	}
+	return errs.E(errs.Busy, op, errs.Code("database_unavailable"), time.Second, err)
+}
+
+// Ping tells whether the database answers.
+func (d *DB) Ping(ctx context.Context) error {
+	return d.Read(ctx, func(tx *gorm.DB) error { return tx.Exec("SELECT 1").Error })
+}
+
+// Close closes every connection; in SQLite the last one also folds the log into the database file.
+func (d *DB) Close() error {
+	if err := d.close(); err != nil {
+		return errs.E(errs.Internal, "db.Close", err)
+	}
+	return nil
+}
+
+// versionError explains a database that a newer program has upgraded.
+func versionError(have, want int64) error {
+	return fmt.Errorf("the schema is at version %d, this program knows up to %d: use a newer program", have, want)
+}

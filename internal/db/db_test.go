@@ -1,0 +1,153 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/errs"
+)
+
+func open(t *testing.T, dir string) *db.DB {
+	t.Helper()
+	d, err := db.OpenSQLite(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// D12: two instances that start at once bring the schema up once, and both go on.
+func TestMigrateTogether(t *testing.T) {
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for range 6 {
+		d := open(t, dir)
+		wg.Go(func() {
+			if err := d.Migrate(t.Context(), dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var applied int64
+	err := open(t, dir).Read(t.Context(), func(tx *gorm.DB) error {
+		return tx.Raw("SELECT count(*) FROM goose_db_version WHERE version_id > 0").Scan(&applied).Error
+	})
+	if err != nil || applied != 1 {
+		t.Fatalf("%d steps recorded, %v; want 1", applied, err)
+	}
+}
+
+// F11: a migration that is cut off, wherever, leaves a database that the next start brings up.
+func TestMigrateInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	for polls := range 200 {
+		d := open(t, dir)
+		err := d.Migrate(&countdown{Context: context.Background(), left: polls}, dir)
+		if cerr := d.Close(); cerr != nil {
+			t.Fatal(cerr)
+		}
+		if err == nil {
+			t.Logf("ran through when cut off after %d looks at its context", polls)
+			break
+		}
+	}
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Write(t.Context(), func(tx *gorm.DB) error {
+		return tx.Exec("INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1, 'x', '', 'user', 1)").Error
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// countdown is a context that ends when it has been looked at so many times.
+type countdown struct {
+	context.Context
+	mu   sync.Mutex
+	left int
+}
+
+func (c *countdown) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (c *countdown) Done() <-chan struct{} {
+	if c.Err() != nil {
+		ch := make(chan struct{})
+		close(ch)
+		return ch
+	}
+	return nil
+}
+
+func TestWriteIsUndoneOnError(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	refused := errs.E(errs.OverQuota, "test")
+	err := d.Write(t.Context(), func(tx *gorm.DB) error {
+		if err := tx.Exec("INSERT INTO sequences VALUES ('x', 1)").Error; err != nil {
+			return err
+		}
+		return refused
+	})
+	if !errors.Is(err, refused) {
+		t.Errorf("err = %v", err)
+	}
+	var n int64
+	if err := d.Read(t.Context(), func(tx *gorm.DB) error {
+		return tx.Raw("SELECT count(*) FROM sequences").Scan(&n).Error
+	}); err != nil || n != 0 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if err := d.Read(t.Context(), func(tx *gorm.DB) error {
+		return tx.Exec("INSERT INTO sequences VALUES ('x', 1)").Error
+	}); err == nil {
+		t.Error("a read wrote")
+	}
+}
+
+// Two processes never get the same id, and one that is given many gets them in a row.
+func TestSequence(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	seen := sync.Map{}
+	var wg sync.WaitGroup
+	for range 4 {
+		s := &db.Sequence{DB: open(t, dir), Name: "nodes", Block: 7}
+		wg.Go(func() {
+			for n := range int64(40) {
+				first, err := s.Take(t.Context(), n%10+1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for id := first; id <= first+n%10; id++ {
+					if _, dup := seen.LoadOrStore(id, true); dup || id < 1 {
+						t.Errorf("id %d given twice or below 1", id)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
