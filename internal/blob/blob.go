@@ -1,0 +1,105 @@
+// Package blob stores the bytes of files, immutable and named by their digest. It holds the one place where
+// bytes are hashed on their way in and checked on their way out; drivers below it only keep them.
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"time"
+
+	"github.com/livil/gopan/internal/errs"
+)
+
+// BlockSize is the unit of hashing, 4 MiB: every block of a blob but its last has this size.
+const BlockSize = 4 << 20
+
+// Digest names a blob: the SHA-256 of the concatenated SHA-256 sums of its blocks. Dropbox published the
+// construction as content_hash. The digest of no bytes is the SHA-256 of nothing.
+type Digest [sha256.Size]byte
+
+// Sum is the SHA-256 of one block.
+type Sum = [sha256.Size]byte
+
+// String is the digest in lower-case hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// ParseDigest reads a digest in lower-case hex, and nothing else. Errors are errs.Invalid, code "bad_digest".
+func ParseDigest(s string) (Digest, error) {
+	var d Digest
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(d) || hex.EncodeToString(b) != s {
+		return d, errs.E(errs.Invalid, "blob.ParseDigest", errs.Code("bad_digest"), errs.Field("digest"))
+	}
+	return Digest(b), nil
+}
+
+// DigestOf is the digest of a blob whose blocks have these sums.
+func DigestOf(sums []Sum) Digest {
+	h := sha256.New()
+	for i := range sums {
+		h.Write(sums[i][:])
+	}
+	return Digest(h.Sum(nil))
+}
+
+// Blocks is how many blocks a blob of size bytes has.
+func Blocks(size int64) int64 { return (size + BlockSize - 1) / BlockSize }
+
+// Ref is all that it takes to find a blob and to check it.
+type Ref struct {
+	Digest Digest
+	// Size in bytes.
+	Size int64
+}
+
+// Info is what a store knows of a blob without reading it.
+type Info struct {
+	Ref
+	// PutAt is when the blob was last put, by the store's own clock.
+	PutAt time.Time
+}
+
+// Reader reads a blob. A local one is an *os.File, so that the kernel can send it to a socket by itself.
+type Reader interface {
+	io.ReadSeekCloser
+	io.ReaderAt
+}
+
+// Store keeps blobs. It trusts the digests that it is given: Write computes them, Verified checks them.
+// All methods may be called at once, also by several processes on one store. Errors are errs.NotFound for a
+// blob that is not there, errs.OverQuota when the disk is full, errs.Corrupt for something in a blob's place
+// that is none, and otherwise errs.Busy or errs.Internal.
+type Store interface {
+	// Create starts a new blob. size is its size in bytes, or -1 when it is not known yet.
+	Create(ctx context.Context, size int64) (Pending, error)
+	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked.
+	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
+	// Delete removes a blob if it was last put before a moment, and says whether it did. It and a
+	// Pending.Commit of the same blob happen one after the other. A blob that is not there is no error.
+	Delete(ctx context.Context, d Digest, putBefore time.Time) (bool, error)
+	// List calls fn for everything in the store, in no order, until fn fails.
+	List(ctx context.Context, fn func(Entry) error) error
+	// Check tells whether the store can take and give blobs now.
+	Check(ctx context.Context) error
+}
+
+// Entry is one thing that List found: a blob, or something that is not ours.
+type Entry struct {
+	Info
+	// Foreign names what is in the store and is no blob; then Info is empty.
+	Foreign string
+}
+
+// Pending is a blob on its way in. Nobody else sees it before Commit.
+type Pending interface {
+	// WriteAt writes a piece, at any time, in any order, from several goroutines at once.
+	io.WriterAt
+	// Commit makes all that was written, which must be size bytes without a gap, the blob with these sums.
+	// When it returns nil the blob is there and would survive a power cut. Putting a blob again
+	// is a success. After an error nothing is left, and what was written is lost.
+	Commit(ctx context.Context, size int64, sums []Sum) error
+	// Abort drops what was written. After Commit it does nothing.
+	Abort()
+}

@@ -1,0 +1,267 @@
+// Package blobtest is the suite that every blob.Store passes, failures included.
+package blobtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand"
+	"slices"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/errs"
+)
+
+// Run puts a store through the suite. open gives an empty one each time.
+func Run(t *testing.T, open func(t *testing.T) blob.Store) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, blob.Store)
+	}{
+		{"RoundTrip", roundTrip},
+		{"OutOfOrder", outOfOrder},
+		{"PutAgain", putAgain},
+		{"NothingLeft", nothingLeft},
+		{"Missing", missing},
+		{"DeleteByAge", deleteByAge},
+		{"ListEnds", listEnds},
+		{"Together", together},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+	}
+}
+
+// Bytes gives n bytes that look random and are the same for the same seed.
+func Bytes(seed, n int64) []byte {
+	b := make([]byte, n)
+	_, _ = rand.New(rand.NewSource(seed)).Read(b) // documented never to fail
+	return b
+}
+
+// DigestOf computes a digest in the plainest way, to hold the real one against.
+func DigestOf(b []byte) blob.Digest {
+	h := sha256.New()
+	for block := range slices.Chunk(b, blob.BlockSize) {
+		sum := sha256.Sum256(block)
+		h.Write(sum[:])
+	}
+	return blob.Digest(h.Sum(nil))
+}
+
+var anything = blob.Want{Size: -1, Limit: -1}
+
+func put(t *testing.T, s blob.Store, data []byte) blob.Ref {
+	t.Helper()
+	ref, err := blob.Write(t.Context(), s, bytes.NewReader(data), anything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func wantBytes(t *testing.T, s blob.Store, ref blob.Ref, want []byte) {
+	t.Helper()
+	r, err := (&blob.Verifier{Store: s}).Open(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("read %d bytes, %v; want the %d that were put", len(got), err, len(want))
+	}
+}
+
+func list(t *testing.T, s blob.Store) []blob.Entry {
+	t.Helper()
+	var all []blob.Entry
+	if err := s.List(t.Context(), func(e blob.Entry) error { all = append(all, e); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// G56: sizes around every boundary come back byte for byte, with and without a size known before.
+func roundTrip(t *testing.T, s blob.Store) {
+	const b = blob.BlockSize
+	for _, n := range []int64{0, 1, 4095, 64 << 10, 64<<10 + 1, b - 1, b, b + 1, 2*b + 17, 5 * b} {
+		data := Bytes(n, n)
+		for _, size := range []int64{-1, n} {
+			ref, err := blob.Write(t.Context(), s, iotest.HalfReader(bytes.NewReader(data)), blob.Want{Size: size, Limit: -1})
+			if err != nil {
+				t.Fatalf("%d bytes: %v", n, err)
+			}
+			if want := (blob.Ref{Digest: DigestOf(data), Size: n}); ref != want {
+				t.Fatalf("%d bytes: %v, want %v", n, ref, want)
+			}
+			wantBytes(t, s, ref, data)
+			r, _, err := s.Open(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			half := make([]byte, n-n/2)
+			if _, err := r.ReadAt(half, n/2); err != nil && err != io.EOF || !bytes.Equal(half, data[n/2:]) {
+				t.Fatalf("%d bytes: the second half differs, %v", n, err)
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Pieces may come in any order, and at once.
+func outOfOrder(t *testing.T, s blob.Store) {
+	data := Bytes(1, 2*blob.BlockSize+99)
+	p, err := s.Create(t.Context(), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums []blob.Sum
+	var wg sync.WaitGroup
+	for i, block := range slices.Collect(slices.Chunk(data, blob.BlockSize)) {
+		sums = append(sums, sha256.Sum256(block))
+		for _, half := range [][2]int{{len(block) / 2, len(block)}, {0, len(block) / 2}} {
+			wg.Go(func() {
+				if _, err := p.WriteAt(block[half[0]:half[1]], int64(i*blob.BlockSize+half[0])); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if err := p.Commit(t.Context(), int64(len(data)), sums); err != nil {
+		t.Fatal(err)
+	}
+	p.Abort() // does nothing after Commit
+	wantBytes(t, s, blob.Ref{Digest: DigestOf(data), Size: int64(len(data))}, data)
+}
+
+func putAgain(t *testing.T, s blob.Store) {
+	data := Bytes(2, 100_000)
+	ref := put(t, s, data)
+	if again := put(t, s, data); again != ref {
+		t.Fatalf("%v, then %v", ref, again)
+	}
+	wantBytes(t, s, ref, data)
+	if all := list(t, s); len(all) != 1 || all[0].Ref != ref {
+		t.Fatalf("listed %v", all)
+	}
+}
+
+// D4, D5, F20, F26, G29, G31: bytes other than promised, or cut short, leave nothing.
+func nothingLeft(t *testing.T, s blob.Store) {
+	data := Bytes(3, blob.BlockSize+5)
+	broken := errors.New("the line is cut")
+	whole := func() io.Reader { return bytes.NewReader(data) }
+	size := int64(len(data))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		r    io.Reader
+		want blob.Want
+		kind errs.Kind
+	}{
+		{"reader fails", t.Context(), io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)), anything, errs.Internal},
+		{"reader fails at once", t.Context(), iotest.ErrReader(broken), blob.Want{Size: 7, Limit: -1}, errs.Internal},
+		{"too short", t.Context(), whole(), blob.Want{Size: size + 1, Limit: -1}, errs.Invalid},
+		{"too long", t.Context(), whole(), blob.Want{Size: size - 1, Limit: -1}, errs.Invalid},
+		{"small too short", t.Context(), bytes.NewReader(data[:9]), blob.Want{Size: 10, Limit: -1}, errs.Invalid},
+		{"small too long", t.Context(), bytes.NewReader(data[:11]), blob.Want{Size: 10, Limit: -1}, errs.Invalid},
+		{"other digest", t.Context(), whole(), blob.Want{Size: size, Digest: blob.Digest{1}, Limit: -1}, errs.Invalid},
+		{"over the limit by a byte", t.Context(), whole(), blob.Want{Size: -1, Limit: size - 1}, errs.OverQuota},
+		{"over the limit by its own account", t.Context(), whole(), blob.Want{Size: size, Limit: size - 1}, errs.OverQuota},
+		{"check refuses", t.Context(), whole(), blob.Want{Size: -1, Limit: size, Check: func() error {
+			return errs.E(errs.Invalid, "test")
+		}}, errs.Invalid},
+		{"caller gone", gone, whole(), anything, errs.Canceled},
+	} {
+		if ref, err := blob.Write(c.ctx, s, c.r, c.want); !errs.Is(c.kind, err) {
+			t.Errorf("%s: %v, %v; want %v", c.name, ref, err, c.kind)
+		}
+		if all := list(t, s); len(all) != 0 {
+			t.Errorf("%s: left %v", c.name, all)
+		}
+	}
+}
+
+func missing(t *testing.T, s blob.Store) {
+	ref := blob.Ref{Digest: blob.Digest{42}, Size: 3}
+	if _, _, err := s.Open(t.Context(), ref); !errs.Is(errs.NotFound, err) {
+		t.Errorf("Open = %v", err)
+	}
+	if gone, err := s.Delete(t.Context(), ref.Digest, time.Now()); gone || err != nil {
+		t.Errorf("Delete = %v, %v", gone, err)
+	}
+	if _, err := (&blob.Verifier{Store: s}).Open(t.Context(), ref); !errs.Is(errs.Corrupt, err) {
+		t.Errorf("Verifier.Open = %v: a blob that something refers to and is not there is damage", err)
+	}
+	have := put(t, s, Bytes(4, 10))
+	if _, _, err := s.Open(t.Context(), blob.Ref{Digest: have.Digest, Size: 11}); !errs.Is(errs.Corrupt, err) {
+		t.Errorf("Open with another size = %v", err)
+	}
+}
+
+// D7: a blob that was put again a moment ago is not deleted for having been old.
+func deleteByAge(t *testing.T, s blob.Store) {
+	for _, n := range []int64{10, 2*blob.BlockSize + 1} {
+		data := Bytes(5, n)
+		before := time.Now().Add(-time.Hour)
+		ref := put(t, s, data)
+		if gone, err := s.Delete(t.Context(), ref.Digest, before); gone || err != nil {
+			t.Fatalf("deleted a fresh blob: %v, %v", gone, err)
+		}
+		wantBytes(t, s, ref, data)
+		if gone, err := s.Delete(t.Context(), ref.Digest, time.Now().Add(time.Hour)); !gone || err != nil {
+			t.Fatalf("Delete = %v, %v", gone, err)
+		}
+		if _, _, err := s.Open(t.Context(), ref); !errs.Is(errs.NotFound, err) {
+			t.Fatalf("Open after Delete = %v", err)
+		}
+		if all := list(t, s); len(all) != 0 {
+			t.Fatalf("left %v", all)
+		}
+	}
+}
+
+func listEnds(t *testing.T, s blob.Store) {
+	for i := range int64(3) {
+		put(t, s, Bytes(i, 10))
+	}
+	stop, n := errors.New("enough"), 0
+	if err := s.List(t.Context(), func(blob.Entry) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
+		t.Errorf("List = %v after %d; want the caller's error after 1", err, n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.List(ctx, func(blob.Entry) error { return nil }); !errs.Is(errs.Canceled, err) {
+		t.Errorf("List with a context that has ended = %v", err)
+	}
+}
+
+// D7: while some put a blob and others delete it for its age, one whose put succeeded last is there.
+func together(t *testing.T, s blob.Store) {
+	data := Bytes(6, 1000)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 25 {
+				before := time.Now().Add(-time.Minute)
+				ref := put(t, s, data)
+				if _, err := s.Delete(t.Context(), ref.Digest, before); err != nil {
+					t.Error(err)
+				}
+				wantBytes(t, s, ref, data)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,124 @@
+// Package mem keeps blobs in memory, for tests.
+package mem
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/errs"
+)
+
+// Store is a blob.Store in memory. The zero value is empty and ready.
+type Store struct {
+	mu    sync.Mutex
+	blobs map[blob.Digest]stored
+}
+
+type stored struct {
+	data  []byte
+	sums  []blob.Sum
+	putAt time.Time
+}
+
+var _ blob.Store = (*Store)(nil)
+
+type reader struct{ *bytes.Reader }
+
+func (reader) Close() error { return nil }
+
+// Open implements blob.Store.
+func (s *Store) Open(_ context.Context, ref blob.Ref) (blob.Reader, []blob.Sum, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.blobs[ref.Digest]
+	switch {
+	case !ok:
+		return nil, nil, errs.E(errs.NotFound, "mem.Open")
+	case int64(len(b.data)) != ref.Size:
+		return nil, nil, errs.E(errs.Corrupt, "mem.Open")
+	}
+	return reader{bytes.NewReader(b.data)}, b.sums, nil
+}
+
+// Delete implements blob.Store.
+func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.blobs[d]
+	if !ok || !b.putAt.Before(putBefore) {
+		return false, nil
+	}
+	delete(s.blobs, d)
+	return true, nil
+}
+
+// List implements blob.Store.
+func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
+	s.mu.Lock()
+	entries := make([]blob.Entry, 0, len(s.blobs))
+	for d, b := range s.blobs {
+		entries = append(entries, blob.Entry{Info: blob.Info{Ref: blob.Ref{Digest: d, Size: int64(len(b.data))}, PutAt: b.putAt}})
+	}
+	s.mu.Unlock()
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return errs.Wrap("mem.List", err)
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Check implements blob.Store.
+func (s *Store) Check(context.Context) error { return nil }
+
+// Damage flips a bit of a stored blob, for tests of what reads do then.
+func (s *Store) Damage(d blob.Digest, at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.blobs[d]
+	b.data = bytes.Clone(b.data)
+	b.data[at] ^= 1
+	s.blobs[d] = b
+}
+
+// Create implements blob.Store.
+func (s *Store) Create(context.Context, int64) (blob.Pending, error) { return &pending{store: s}, nil }
+
+type pending struct {
+	store *Store
+	mu    sync.Mutex
+	data  []byte
+}
+
+func (p *pending) WriteAt(b []byte, off int64) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if need := off + int64(len(b)); need > int64(len(p.data)) {
+		p.data = append(p.data, make([]byte, need-int64(len(p.data)))...)
+	}
+	return copy(p.data[off:], b), nil
+}
+
+func (p *pending) Commit(_ context.Context, size int64, sums []blob.Sum) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if int64(len(p.data)) != size {
+		return errs.E(errs.Internal, "mem.Commit", "wrong size")
+	}
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	if p.store.blobs == nil {
+		p.store.blobs = make(map[blob.Digest]stored)
+	}
+	p.store.blobs[blob.DigestOf(sums)] = stored{p.data, sums, time.Now()}
+	p.data = nil
+	return nil
+}
+
+func (p *pending) Abort() {}
