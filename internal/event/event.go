@@ -1,0 +1,26 @@
+// Package event is the commit log: what is published to it is durable and is applied to the database exactly
+// once, whatever crashes next.
+package event
+
+import "context"
+
+// Event is one commit on its way to the tree.
+type Event struct {
+	// Key orders events: those of one drive are applied in the order in which they were published.
+	Key int64
+	// Payload is the commit, in its protobuf encoding.
+	Payload []byte
+}
+
+// Apply puts a batch of events into the database, all in one transaction. refused[i] is why event i changed
+// nothing, which is final; err is why the whole batch could not be applied, which may pass.
+type Apply func(ctx context.Context, batch []Event) (refused []error, err error)
+
+// Log takes events. Publish returns nil once the event is durable and will be applied, and errors.Is(err, …)
+// of what Apply refused it with where the log applies before it answers. When it fails with errs.Busy the
+// event may or may not be applied later.
+type Log interface {
+	Publish(ctx context.Context, e Event) error
+	// Close waits for what was published and is not applied, and ends the log.
+	Close() error
+}

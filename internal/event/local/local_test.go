@@ -1,0 +1,54 @@
+package local_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/livil/gopan/internal/event"
+	"github.com/livil/gopan/internal/event/eventtest"
+	"github.com/livil/gopan/internal/event/local"
+)
+
+func open(t *testing.T, r *eventtest.Recorder) event.Log {
+	l := local.New(r.Apply)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestLog(t *testing.T) { eventtest.Run(t, open) }
+
+// While one batch is being applied the next gathers, so many publishers need few transactions.
+func TestGathers(t *testing.T) {
+	gate, began := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	batches := 0
+	r := &eventtest.Recorder{Fail: func([]event.Event) error {
+		once.Do(func() { close(began); <-gate })
+		batches++
+		return nil
+	}}
+	l := local.New(r.Apply)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = l.Publish(t.Context(), event.Event{}) })
+	<-began
+	entered := make(chan struct{}, 100)
+	for range 100 {
+		wg.Go(func() {
+			entered <- struct{}{}
+			if err := l.Publish(t.Context(), event.Event{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 100 {
+		<-entered
+	}
+	close(gate)
+	wg.Wait()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.Applied()); n != 101 || batches > 50 {
+		t.Errorf("%d events in %d batches", n, batches)
+	}
+}
