@@ -1,0 +1,128 @@
+// Package auth carries who is asking: it takes the credential from a request, has the user role judge it, and
+// keeps the answer for less than a second.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/pb/userpb"
+)
+
+// CookieName of the browser's session cookie.
+const CookieName = "gopan_session"
+
+// Principal is an account that has shown a good credential.
+type Principal struct {
+	UserID    int64
+	Login     string
+	Role      string
+	SessionID int64
+	// Cookie tells that the credential came in a cookie, which browsers send by themselves.
+	Cookie bool
+}
+
+// Admin tells whether the account administers this installation.
+func (p Principal) Admin() bool { return p.Role == "admin" }
+
+type contextKey struct{}
+
+// With gives a context in which p asks.
+func With(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, contextKey{}, p)
+}
+
+// From gives who asks in ctx, or errs.Unauthenticated.
+func From(ctx context.Context) (Principal, error) {
+	p, ok := ctx.Value(contextKey{}).(Principal)
+	if !ok {
+		return p, errs.E(errs.Unauthenticated, "auth.From")
+	}
+	return p, nil
+}
+
+// Credential is what a request shows: an access token or a session cookie.
+type Credential struct {
+	Token  string
+	Cookie bool
+}
+
+// maxCredential bytes; longer ones are not looked at.
+const maxCredential = 4096
+
+// CredentialOf takes the credential from a request: the Authorization header if there is one, else the cookie.
+// Without either, or with a header that is no bearer token, it fails with errs.Unauthenticated. Tokens
+// anywhere else, as in the URL, are not seen (promise S4).
+func CredentialOf(r *http.Request) (Credential, error) {
+	const op = errs.Op("auth.CredentialOf")
+	if h := r.Header.Values("Authorization"); len(h) > 0 {
+		scheme, token, ok := strings.Cut(h[0], " ")
+		if len(h) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxCredential {
+			return Credential{}, errs.E(errs.Unauthenticated, op)
+		}
+		return Credential{Token: token}, nil
+	}
+	c, err := r.Cookie(CookieName)
+	if err != nil || c.Value == "" || len(c.Value) > maxCredential {
+		return Credential{}, errs.E(errs.Unauthenticated, op)
+	}
+	return Credential{Token: c.Value, Cookie: true}, nil
+}
+
+// Checker has credentials judged by the user role. A good answer is kept for Keep, so that a session that
+// ends stops working everywhere within that time (promise S18); a bad one is not kept.
+type Checker struct {
+	User userpb.UserClient
+	// Keep is how long an answer holds; 0 means half a second.
+	Keep time.Duration
+
+	once sync.Once
+	seen *lru.Cache[[sha256.Size]byte, answer]
+}
+
+type answer struct {
+	Principal
+	until time.Time
+}
+
+// Check gives the principal of a credential, errs.Unauthenticated for a bad one, and errs.Busy when the user
+// role cannot be asked: who cannot be checked does not come in.
+func (c *Checker) Check(ctx context.Context, cred Credential) (Principal, error) {
+	const op = errs.Op("auth.Check")
+	c.once.Do(func() { c.seen, _ = lru.New[[sha256.Size]byte, answer](1 << 14) }) // fails for a size below 1 only
+	kind := "bearer "
+	if cred.Cookie {
+		kind = "cookie "
+	}
+	key := sha256.Sum256([]byte(kind + cred.Token))
+	now := time.Now()
+	if a, ok := c.seen.Get(key); ok && now.Before(a.until) {
+		return a.Principal, nil
+	}
+	req := &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_AccessToken{AccessToken: cred.Token}}
+	if cred.Cookie {
+		req.Credential = &userpb.AuthenticateRequest_SessionCookie{SessionCookie: cred.Token}
+	}
+	p, err := c.User.Authenticate(ctx, req)
+	if err != nil {
+		return Principal{}, errs.Wrap(op, err)
+	}
+	keep := c.Keep
+	if keep == 0 {
+		keep = 500 * time.Millisecond
+	}
+	until := now.Add(keep)
+	if end := time.UnixMilli(p.GetExpiresAt()); end.Before(until) {
+		until = end
+	}
+	a := answer{Principal{p.GetUserId(), p.GetLogin(), p.GetRole(), p.GetSessionId(), cred.Cookie}, until}
+	c.seen.Add(key, a)
+	return a.Principal, nil
+}

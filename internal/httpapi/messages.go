@@ -1,0 +1,84 @@
+package httpapi
+
+import "github.com/livil/gopan/internal/errs"
+
+// messages are the sentences that people read, by code, in every language that we speak. A test holds them
+// against the codes in the source.
+var messages = map[string]struct{ en, zh string }{
+	// The kinds.
+	"internal":        {"Something went wrong on the server.", "服务器出现错误。"},
+	"invalid":         {"The request is not valid.", "请求无效。"},
+	"unauthenticated": {"Please sign in.", "请先登录。"},
+	"denied":          {"You are not allowed to do this.", "你没有权限进行此操作。"},
+	"not_found":       {"It does not exist.", "内容不存在。"},
+	"exists":          {"It exists already.", "内容已存在。"},
+	"conflict":        {"This cannot be done in the present state.", "当前状态下无法完成此操作。"},
+	"stale":           {"It was changed meanwhile. Reload and try again.", "内容已被更改，请刷新后重试。"},
+	"too_large":       {"The request is too large.", "请求过大。"},
+	"over_quota":      {"There is not enough space.", "空间不足。"},
+	"busy":            {"The server is busy. Try again in a moment.", "服务器繁忙，请稍后重试。"},
+	"corrupt":         {"The stored content is damaged.", "存储的内容已损坏。"},
+	"unsupported":     {"This format or encoding is not accepted here.", "不支持此格式或编码。"},
+	"too_many":        {"Too many requests. Wait a little and try again.", "请求过于频繁，请稍后再试。"},
+	"canceled":        {"The request was cancelled.", "请求已取消。"},
+
+	// Requests.
+	"bad_json":           {"The body is not a valid JSON object.", "请求正文不是有效的 JSON 对象。"},
+	"bad_query":          {"The query of the URL is malformed.", "URL 查询参数格式错误。"},
+	"bad_field":          {"A value is missing or not valid.", "有字段缺失或无效。"},
+	"unknown_field":      {"There is no such field.", "存在未知字段。"},
+	"not_json":           {"The body must be application/json.", "请求正文必须为 application/json。"},
+	"bad_cursor":         {"The cursor is not valid here. Start from the first page.", "分页游标无效，请从第一页重新开始。"},
+	"bad_time":           {"The time is not valid (RFC 3339).", "时间格式无效（应为 RFC 3339）。"},
+	"encoded_body":       {"Send the bytes as they are, without Content-Encoding.", "请直接发送原始数据，不要使用 Content-Encoding。"},
+	"method_not_allowed": {"This method is not allowed here.", "此处不允许使用该方法。"},
+	"foreign_origin":     {"The request came from another site and was refused.", "请求来自其他网站，已被拒绝。"},
+	"no_such_route":      {"There is nothing at this address.", "此地址不存在。"},
+
+	// Names and the tree.
+	"bad_name":         {"This name cannot be used.", "该名称不可用。"},
+	"bad_path":         {"This path cannot be used.", "该路径不可用。"},
+	"name_taken":       {"Something of this name is there already.", "已存在同名的内容。"},
+	"parent_not_found": {"The folder that should hold it does not exist.", "上级文件夹不存在。"},
+	"parent_gone":      {"The folder it was in is gone. Choose another one.", "原来的文件夹已不存在，请选择其他文件夹。"},
+	"not_a_folder":     {"There is a file where a folder should be.", "目标位置是文件，不是文件夹。"},
+	"is_a_folder":      {"This is a folder, not a file.", "这是文件夹，不是文件。"},
+	"is_the_root":      {"This cannot be done with the drive itself.", "不能对网盘根目录执行此操作。"},
+	"into_itself":      {"A folder cannot be moved into itself.", "不能将文件夹移动到其自身内部。"},
+	"other_drive":      {"It cannot be moved to another drive.", "不能移动到其他网盘。"},
+	"too_deep":         {"Folders would be nested too deeply.", "文件夹嵌套层级过深。"},
+
+	// Bytes.
+	"quota_exceeded":      {"The drive has not enough space left.", "网盘剩余空间不足。"},
+	"disk_full":           {"The server's disk is full.", "服务器磁盘已满。"},
+	"size_mismatch":       {"Other bytes arrived than were announced. Nothing was stored.", "收到的数据长度与声明不符，未保存任何内容。"},
+	"digest_mismatch":     {"The bytes are not what their digest says. Nothing was stored.", "数据与校验值不符，未保存任何内容。"},
+	"bad_digest":          {"The digest is malformed.", "校验值格式错误。"},
+	"body_interrupted":    {"The upload was cut off. Nothing was stored.", "上传中断，未保存任何内容。"},
+	"content_unavailable": {"The stored content is damaged or missing. Tell the administrator the request id.", "存储的内容已损坏或丢失，请将请求编号告知管理员。"},
+	"no_such_version":     {"The file has no such version.", "文件没有该版本。"},
+
+	// Signing in.
+	"bad_credentials": {"The login or the password is wrong.", "用户名或密码错误。"},
+	"bad_refresh":     {"The session has ended. Please sign in again.", "会话已结束，请重新登录。"},
+	"locked_out":      {"Too many failed attempts. Wait a little and try again.", "失败次数过多，请稍后再试。"},
+
+	// Parts that are out of order.
+	"database_unavailable": {"The database does not answer. Try again in a moment.", "数据库暂时不可用，请稍后重试。"},
+	"store_unavailable":    {"The storage does not answer. Try again in a moment.", "存储暂时不可用，请稍后重试。"},
+	"kv_unavailable":       {"A part of the server does not answer. Try again in a moment.", "服务器部分组件暂时不可用，请稍后重试。"},
+	"role_unavailable":     {"A part of the server does not answer. Try again in a moment.", "服务器部分组件暂时不可用，请稍后重试。"},
+	"not_ready":            {"The server is starting or a part of it does not answer.", "服务器正在启动或部分组件不可用。"},
+}
+
+// sentence is what a person reads about a code, or about its kind where the code is not known.
+func sentence(lang, code string, kind errs.Kind) string {
+	m, ok := messages[code]
+	if !ok {
+		m = messages[kind.String()]
+	}
+	if lang == "zh" {
+		return m.zh
+	}
+	return m.en
+}

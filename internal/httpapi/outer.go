@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/zeromicro/go-zero/core/logx"
+)
+
+// info is what the outermost handler wants to know of a request when it is over.
+type info struct {
+	id     string
+	route  string
+	user   int64
+	err    error
+	status int
+	bytes  int64
+}
+
+func (i *info) wrote() bool { return i.status != 0 }
+
+type infoKey struct{}
+
+func infoOf(ctx context.Context) *info {
+	if i, ok := ctx.Value(infoKey{}).(*info); ok {
+		return i
+	}
+	return new(info)
+}
+
+func requestID(ctx context.Context) string { return infoOf(ctx).id }
+
+var (
+	requests = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "gopan_http_requests_total", Help: "Requests by route, method and status.",
+	}, []string{"route", "method", "status"})
+	durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "gopan_http_request_seconds", Help: "How long requests took, bodies included.",
+		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+	}, []string{"route", "method"})
+	sent = promauto.NewCounter(prometheus.CounterOpts{
+		Name: "gopan_http_sent_bytes_total", Help: "Bytes of answers' bodies.",
+	})
+)
+
+// outermost gives every request an id, sees to it that a panic ends one request only, counts, and writes the
+// one line of the access log.
+func (s *Server) outermost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		i := &info{id: rand.Text()[:16]}
+		ctx := context.WithValue(r.Context(), infoKey{}, i)
+		out := &response{ResponseWriter: w, info: i}
+		w.Header().Set("X-Request-Id", i.id)
+		defer func() {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				logx.Errorw("panic", logx.Field("request", i.id), logx.Field("panic", fmt.Sprint(p)), logx.Field("stack", string(debug.Stack())))
+				if i.wrote() {
+					p = http.ErrAbortHandler
+				} else {
+					i.err = fmt.Errorf("panic: %v", p)
+					WriteProblem(out, r.WithContext(ctx), i.err)
+				}
+			}
+			s.finish(r, i, time.Since(start))
+			if p == http.ErrAbortHandler {
+				panic(p) // net/http cuts the connection and says nothing
+			}
+		}()
+		next.ServeHTTP(out, r.WithContext(ctx))
+	})
+}
+
+func (s *Server) finish(r *http.Request, i *info, took time.Duration) {
+	route := i.route
+	if route == "" {
+		route = "other" // a made-up path must not become a label
+	}
+	requests.WithLabelValues(route, method(r), strconv.Itoa(i.status)).Inc()
+	durations.WithLabelValues(route, method(r)).Observe(took.Seconds())
+	sent.Add(float64(i.bytes))
+	if !s.LogAll && i.err == nil && safe(r.Method) {
+		return
+	}
+	// No query, headers or body: they may hold what a log must not (promise S17). Paths are quoted, so that
+	// they cannot forge a line.
+	fields := []logx.LogField{
+		logx.Field("request", i.id), logx.Field("from", s.Addresses.Of(r)), logx.Field("user", i.user),
+		logx.Field("status", i.status), logx.Field("bytes", i.bytes), logx.Field("ms", took.Milliseconds()),
+	}
+	what := r.Method + " " + strconv.QuoteToASCII(clip(r.URL.Path))
+	switch {
+	case i.err != nil && i.status >= 500 && !Gone(i.err):
+		logx.Errorw(what, append(fields, logx.Field("error", i.err.Error()))...)
+	case i.err != nil:
+		logx.Infow(what, append(fields, logx.Field("error", i.err.Error()))...)
+	default:
+		logx.Infow(what, fields...)
+	}
+}
+
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return r.Method
+	}
+	return "other"
+}
+
+// response notes the status and counts the bytes. It passes ReadFrom on, without which there would be no
+// sendfile.
+type response struct {
+	http.ResponseWriter
+	info *info
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	if w.info.status == 0 && status >= 200 {
+		w.info.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	if w.info.status == 0 {
+		w.info.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.info.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	if w.info.status == 0 {
+		w.info.status = http.StatusOK
+	}
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.info.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// quietLog takes what net/http has to say, mostly about callers that break off, at a low level.
+func quietLog() *log.Logger { return log.New(debugLog{}, "", 0) }
+
+type debugLog struct{}
+
+func (debugLog) Write(p []byte) (int, error) {
+	logx.Debug(strings.TrimSpace(string(p)))
+	return len(p), nil
+}

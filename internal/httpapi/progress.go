@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// progress moves a connection's deadlines along while bytes move, so that a body may take hours but not stand
+// still (fault F21).
+type progress struct {
+	ctl   *http.ResponseController
+	stall time.Duration
+	// When the deadlines were last moved; moving them costs a little, so it is not done for every read.
+	read, write time.Time
+}
+
+func (p *progress) reading() {
+	if now := time.Now(); now.Sub(p.read) > p.stall/16 {
+		p.read = now
+		_ = p.ctl.SetReadDeadline(now.Add(p.stall)) // a connection that has no deadlines keeps none
+	}
+}
+
+func (p *progress) writing() {
+	if now := time.Now(); now.Sub(p.write) > p.stall/16 {
+		p.write = now
+		_ = p.ctl.SetWriteDeadline(now.Add(p.stall)) // as above
+	}
+}
+
+type progressReader struct {
+	io.ReadCloser
+	*progress
+}
+
+// Read implements io.Reader.
+func (r *progressReader) Read(b []byte) (int, error) {
+	r.reading()
+	return r.ReadCloser.Read(b)
+}
+
+type progressWriter struct {
+	http.ResponseWriter
+	*progress
+}
+
+// Write implements io.Writer.
+func (w *progressWriter) Write(b []byte) (int, error) {
+	w.writing()
+	return w.ResponseWriter.Write(b)
+}
+
+// sendPiece is how much goes to the kernel in one sendfile, in bytes: a caller must take at least this much in
+// the time that a stall may last.
+const sendPiece = 1 << 20
+
+// ReadFrom implements io.ReaderFrom. It hands the file on in pieces, each with a fresh deadline.
+func (w *progressWriter) ReadFrom(r io.Reader) (total int64, err error) {
+	rest := int64(1<<63 - 1)
+	if lr, ok := r.(*io.LimitedReader); ok {
+		// Unwrapped, for net looks for one LimitedReader around a file and no more.
+		r, rest = lr.R, lr.N
+		defer func() { lr.N -= total }()
+	}
+	for rest > 0 && err == nil {
+		w.writing()
+		want := min(rest, sendPiece)
+		var n int64
+		n, err = io.Copy(w.ResponseWriter, &io.LimitedReader{R: r, N: want})
+		total += n
+		rest -= n
+		if n < want {
+			break
+		}
+	}
+	return total, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *progressWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
