@@ -1,0 +1,160 @@
+// Package download is bytes out: whole files or ranges of them, straight from the page cache where that is safe.
+package download
+
+import (
+	"context"
+	"encoding/base64"
+	"mime"
+	"net/http"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/livil/gopan/internal/auth"
+	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/httpapi"
+	"github.com/livil/gopan/internal/pb/filemetapb"
+)
+
+// Service gives out content.
+type Service struct {
+	// Blobs opens blobs and checks them.
+	Blobs *blob.Verifier
+	// Tree is the filemeta role.
+	Tree filemetapb.FileMetaClient
+}
+
+var _ API = (*Service)(nil)
+
+// maxRanges in one request; with more, the whole file is sent, as RFC 9110, section 14.2, allows.
+const maxRanges = 16
+
+// GetContentByPath implements API.
+func (s *Service) GetContentByPath(w http.ResponseWriter, r *http.Request) error {
+	var req ContentByPathRequest
+	if err := httpapi.Parse(r, &req); err != nil {
+		return err
+	}
+	return s.serve(w, r, &filemetapb.ResolveRequest{Path: req.Path, Version: req.Version})
+}
+
+// HeadContentByPath implements API.
+func (s *Service) HeadContentByPath(w http.ResponseWriter, r *http.Request) error {
+	return s.GetContentByPath(w, r)
+}
+
+// GetContentByID implements API.
+func (s *Service) GetContentByID(w http.ResponseWriter, r *http.Request) error {
+	var req ContentByIDRequest
+	if err := httpapi.Parse(r, &req); err != nil {
+		return err
+	}
+	id, err := strconv.ParseInt(req.ID, 10, 64)
+	if err != nil || id <= 0 {
+		return errs.E(errs.NotFound, "download.GetContentByID")
+	}
+	return s.serve(w, r, &filemetapb.ResolveRequest{Id: id, Version: req.Version})
+}
+
+// HeadContentByID implements API.
+func (s *Service) HeadContentByID(w http.ResponseWriter, r *http.Request) error {
+	return s.GetContentByID(w, r)
+}
+
+// serve answers GET and HEAD for one version of a file.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.ResolveRequest) error {
+	const op = errs.Op("download.serve")
+	who, err := auth.From(r.Context())
+	if err != nil {
+		return err
+	}
+	if req.GetVersion() < 0 {
+		return errs.E(errs.Invalid, op, errs.Code("bad_field"), errs.Field("version"))
+	}
+	req.Actor = &filemetapb.Actor{UserId: who.UserID}
+	n, err := s.Tree.Resolve(r.Context(), req)
+	if err != nil {
+		if errs.Is(errs.Invalid, err) {
+			return errs.E(errs.Invalid, op, errs.CodeOf(err), errs.Field("path"), err)
+		}
+		return errs.Wrap(op, err)
+	}
+	if n.GetFolder() {
+		return errs.E(errs.Conflict, op, errs.Code("is_a_folder"))
+	}
+	ref := blob.Ref{Digest: blob.Digest(n.GetDigest()), Size: n.GetSize()}
+	setHeaders(w.Header(), n)
+	if err := s.setDigest(r.Context(), w.Header(), n, ref); err != nil {
+		return errs.Wrap(op, err)
+	}
+	content, err := s.Blobs.Open(r.Context(), ref)
+	if err != nil {
+		return errs.Wrap(op, err)
+	}
+	defer content.Close()
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges || len(r.Header.Values("Range")) > 1 {
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+	}
+	modified := time.UnixMilli(n.GetModifiedAt())
+	if f, ok := content.(*os.File); ok {
+		// Every block of the blob is known to be good: net/http has the kernel send the file.
+		http.ServeContent(w, r, "", modified, f)
+		return nil
+	}
+	guard := &guarded{Reader: content}
+	http.ServeContent(w, r, "", modified, guard)
+	// ServeContent tells nobody that a read failed; the guard does, so that the connection is cut.
+	return guard.err
+}
+
+// setHeaders sets what is true of a file's bytes whatever part of them is sent. Content never runs in our origin:
+// it is an attachment, of the type that its name says and no other, in a sandbox (promise S8).
+func setHeaders(h http.Header, n *filemetapb.Node) {
+	h.Set("ETag", n.GetEtag())
+	h.Set("Content-Type", contentType(n.GetName()))
+	h.Set("Content-Disposition", disposition(n.GetName()))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Gopan-Digest", blob.Digest(n.GetDigest()).String())
+}
+
+// disposition is an attachment with the name in RFC 6266's form, which RFC 8187 encodes where ASCII falls short.
+func disposition(name string) string {
+	if d := mime.FormatMediaType("attachment", map[string]string{"filename": name}); d != "" {
+		return d
+	}
+	return "attachment"
+}
+
+// contentType by the name's ending, from a table of ours: the system's differs from machine to machine.
+func contentType(name string) string {
+	if t, ok := types[strings.ToLower(path.Ext(name))]; ok {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// setDigest sets Repr-Digest (RFC 9530) where the content's SHA-256 is known: recorded by the tree for large
+// blobs, and the sum of their only block for the others.
+func (s *Service) setDigest(ctx context.Context, h http.Header, n *filemetapb.Node, ref blob.Ref) error {
+	sum := n.GetSha256()
+	if len(sum) == 0 {
+		got, ok, err := s.Blobs.SHA256(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil
+		}
+		sum = got[:]
+	}
+	h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+	return nil
+}

@@ -1,0 +1,187 @@
+package filemeta
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/errs"
+)
+
+// kind of a node. Folders sort before files by it.
+type kind int
+
+const (
+	folder kind = 1
+	file   kind = 2
+	trash  kind = 3
+)
+
+// Parents that are no nodes.
+const (
+	// topParent holds each drive's root and trash.
+	topParent NodeID = 0
+	// purgeParent holds what was deleted for ever and is being taken apart.
+	purgeParent NodeID = -1
+)
+
+// String is the id as users see it.
+func (id NodeID) String() string { return strconv.FormatInt(int64(id), 10) }
+
+func (id DriveID) String() string { return strconv.FormatInt(int64(id), 10) }
+
+// parseID reads a node's id; one that cannot be an id is errs.NotFound, like one that is nobody's.
+func parseID(s string) (NodeID, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id <= 0 || strconv.FormatInt(id, 10) != s {
+		return 0, errs.E(errs.NotFound, "filemeta.parseID")
+	}
+	return NodeID(id), nil
+}
+
+// drive is a row of drives.
+type drive struct {
+	ID              DriveID `gorm:"primaryKey;autoIncrement:false"`
+	OwnerID         UserID
+	RootID, TrashID NodeID
+	// Quota and Used in bytes; a Quota of 0 is no limit.
+	Quota, Used int64
+	// Seq of the last change.
+	Seq       int64
+	CreatedAt int64
+
+	// What Used and Seq were when the row was read; save guards its write with them.
+	wasUsed, wasSeq int64
+}
+
+// available bytes in the drive.
+func (d *drive) available() int64 {
+	if d.Quota == 0 {
+		return 1<<63 - 1
+	}
+	return max(0, d.Quota-d.Used)
+}
+
+// node is a row of nodes: a folder, a file with its current version, or a drive's trash.
+type node struct {
+	ID       NodeID `gorm:"primaryKey;autoIncrement:false"`
+	DriveID  DriveID
+	ParentID NodeID
+	Name     string
+	Kind     kind
+	SortKey  []byte
+	Size     int64
+	Digest   []byte
+	Version  int64
+	// Rev grows with every change that If-Match must see.
+	Rev                   int64
+	CreatedAt, ModifiedAt int64
+	TrashedAt             int64
+	OriginParent          NodeID
+	OriginPath            string
+}
+
+func newNode(id NodeID, d DriveID, parent NodeID, name string, k kind, now int64) *node {
+	return &node{
+		ID: id, DriveID: d, ParentID: parent, Name: name, Kind: k, SortKey: sortKey(name), Rev: 1,
+		CreatedAt: now, ModifiedAt: now,
+	}
+}
+
+// etag is the node's strong entity tag (RFC 9110, section 8.8.3). The digest in it keeps it from repeating
+// with other bytes even if the database goes back in time with a backup.
+func (n *node) etag() string {
+	var b strings.Builder
+	b.WriteByte('"')
+	b.WriteString(strconv.FormatInt(int64(n.ID), 36))
+	b.WriteByte('-')
+	b.WriteString(strconv.FormatInt(n.Rev, 36))
+	if len(n.Digest) >= 8 {
+		b.WriteByte('-')
+		b.WriteString(hex.EncodeToString(n.Digest[:8]))
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// version is a row of versions: what a file held once, or holds.
+type version struct {
+	NodeID    NodeID `gorm:"primaryKey;autoIncrement:false"`
+	Version   int64  `gorm:"primaryKey;autoIncrement:false"`
+	DriveID   DriveID
+	Digest    []byte
+	Size      int64
+	AuthorID  UserID
+	CreatedAt int64
+}
+
+// change is a row of changes: what happened to a drive, numbered without gaps.
+type change struct {
+	DriveID DriveID `gorm:"primaryKey;autoIncrement:false"`
+	Seq     int64   `gorm:"primaryKey;autoIncrement:false"`
+	NodeID  NodeID
+	Kind    changeKind
+	At      int64
+}
+
+type changeKind string
+
+const (
+	created  changeKind = "created"
+	written  changeKind = "written"
+	moved    changeKind = "moved"
+	trashed  changeKind = "trashed"
+	restored changeKind = "restored"
+	purged   changeKind = "purged"
+)
+
+// request is a row of requests: what a write with an Idempotency-Key did.
+type request struct {
+	ActorID UserID `gorm:"primaryKey;autoIncrement:false"`
+	Key     string `gorm:"primaryKey"`
+	NodeID  NodeID
+	Created bool
+	At      int64
+}
+
+// record writes down changes of one drive, numbers them, and moves what it uses by freed bytes.
+func record(tx *gorm.DB, id DriveID, now, freed int64, kind changeKind, nodes ...NodeID) error {
+	var d drive
+	if err := tx.Raw("SELECT * FROM drives WHERE id = ?", id).Scan(&d).Error; err != nil {
+		return err
+	}
+	d.wasUsed, d.wasSeq = d.Used, d.Seq
+	d.Used -= freed
+	rows := make([]change, len(nodes))
+	for i, n := range nodes {
+		d.Seq++
+		rows[i] = change{d.ID, d.Seq, n, kind, now}
+	}
+	if len(rows) > 0 {
+		if err := tx.CreateInBatches(rows, 200).Error; err != nil {
+			return err
+		}
+	}
+	return d.save(tx)
+}
+
+// collators order names as people do: by pinyin for Chinese, numbers by value, case and accents last.
+var collators = sync.Pool{New: func() any {
+	return collate.New(language.Chinese, collate.Numeric, collate.Loose)
+}}
+
+// maxSortKey bytes of a key are enough to order by; names that agree so far come in the order of their ids.
+const maxSortKey = 160
+
+func sortKey(name string) []byte {
+	c := collators.Get().(*collate.Collator)
+	defer collators.Put(c)
+	var buf collate.Buffer
+	key := c.KeyFromString(&buf, name)
+	return append([]byte{}, key[:min(len(key), maxSortKey)]...)
+}

@@ -1,0 +1,257 @@
+package user
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/pb/userpb"
+)
+
+// Failed sign-ins allowed for one account, known or not, within window (promise S11).
+const (
+	maxFailures = 10
+	window      = 15 * time.Minute
+)
+
+// signIn checks a login and a password. Whatever is wrong, the answer is the same and takes the same time.
+func (s *Service) signIn(ctx context.Context, login, password string) (account, error) {
+	const op = errs.Op("user.signIn")
+	bad := errs.E(errs.Unauthenticated, op, errs.Code("bad_credentials"))
+	if login == "" || len(login) > 255 || password == "" || len(password) > MaxPassword {
+		return account{}, bad
+	}
+	key := "signin:" + strconv.Quote(login)
+	// Counted before the check, so that many at once cannot slip through together; given back on success.
+	n, err := s.KV.Add(ctx, key, 1, window)
+	if err != nil {
+		return account{}, errs.Wrap(op, err)
+	}
+	if n > maxFailures {
+		return account{}, errs.E(errs.TooMany, op, errs.Code("locked_out"), window/4)
+	}
+	var a account
+	if err := s.DB.Read(ctx, func(tx *gorm.DB) error {
+		return tx.Raw("SELECT * FROM users WHERE login = ?", login).Scan(&a).Error
+	}); err != nil {
+		return account{}, errs.Wrap(op, err)
+	}
+	hash := a.PasswordHash
+	if hash == "" || a.DisabledAt > 0 {
+		hash = dummyHash
+	}
+	good, err := checkPassword(ctx, hash, password)
+	if err != nil {
+		return account{}, errs.Wrap(op, err)
+	}
+	if !good || a.ID == 0 || a.PasswordHash == "" || a.DisabledAt > 0 {
+		return account{}, bad
+	}
+	if err := s.KV.Delete(ctx, key); err != nil {
+		return account{}, errs.Wrap(op, err)
+	}
+	return a, nil
+}
+
+// open starts a session for an account.
+func (s *Service) open(ctx context.Context, a account, client string, cookieHash []byte) (session, error) {
+	id, err := s.newID(ctx)
+	if err != nil {
+		return session{}, err
+	}
+	now := s.now()
+	return session{
+		ID: id, UserID: a.ID, CookieHash: cookieHash, Client: client,
+		CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(s.sessionLife()).UnixMilli(),
+	}, nil
+}
+
+// tokens are what a program gets.
+type tokens struct {
+	access, refresh string
+	account         account
+}
+
+// login signs a program in.
+func (s *Service) login(ctx context.Context, login, password, client string) (tokens, error) {
+	const op = errs.Op("user.login")
+	a, err := s.signIn(ctx, login, password)
+	if err != nil {
+		return tokens{}, errs.Wrap(op, err)
+	}
+	ses, err := s.open(ctx, a, client, nil)
+	if err != nil {
+		return tokens{}, errs.Wrap(op, err)
+	}
+	refresh, hash := secret()
+	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(&ses).Error; err != nil {
+			return err
+		}
+		return tx.Create(&refreshToken{Hash: hash, SessionID: ses.ID, ExpiresAt: ses.ExpiresAt}).Error
+	})
+	if err != nil {
+		return tokens{}, errs.Wrap(op, err)
+	}
+	access, err := s.sign(a, ses)
+	return tokens{access, refresh, a}, errs.Wrap(op, err)
+}
+
+// openCookie signs a browser in and gives the cookie's value and how long it lasts.
+func (s *Service) openCookie(ctx context.Context, login, password, client string) (string, time.Duration, account, error) {
+	const op = errs.Op("user.openCookie")
+	a, err := s.signIn(ctx, login, password)
+	if err != nil {
+		return "", 0, a, errs.Wrap(op, err)
+	}
+	value, hash := secret()
+	ses, err := s.open(ctx, a, client, hash)
+	if err == nil {
+		err = s.DB.Write(ctx, func(tx *gorm.DB) error { return tx.Create(&ses).Error })
+	}
+	return value, s.sessionLife(), a, errs.Wrap(op, err)
+}
+
+// refresh trades a refresh token for a new pair. Each works once: one that comes a second time has been stolen,
+// by this caller or from the one before, so its session ends (RFC 9700, section 4.14).
+func (s *Service) refresh(ctx context.Context, token string) (tokens, error) {
+	const op = errs.Op("user.refresh")
+	bad := errs.E(errs.Unauthenticated, op, errs.Code("bad_refresh"))
+	if token == "" || len(token) > 256 {
+		return tokens{}, bad
+	}
+	now := s.now().UnixMilli()
+	next, nextHash := secret()
+	var ses session
+	var a account
+	reused := false
+	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		var old refreshToken
+		if err := tx.Raw("SELECT * FROM refresh_tokens WHERE hash = ?", hashOf(token)).Scan(&old).Error; err != nil {
+			return err
+		}
+		if old.SessionID == 0 || old.ExpiresAt <= now {
+			return bad
+		}
+		res := tx.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ? AND used_at = 0", now, old.Hash)
+		if res.Error != nil {
+			return res.Error
+		}
+		if reused = res.RowsAffected != 1; reused {
+			// Not an error here: the end of the session must be written.
+			return tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, old.SessionID).Error
+		}
+		var err error
+		if ses, a, err = liveSession(tx, now, "sessions.id = ?", old.SessionID); err != nil {
+			return err
+		}
+		if ses.ID == 0 {
+			return bad
+		}
+		return tx.Create(&refreshToken{Hash: nextHash, SessionID: ses.ID, ExpiresAt: ses.ExpiresAt}).Error
+	})
+	if err != nil {
+		return tokens{}, errs.Wrap(op, err)
+	}
+	if reused {
+		return tokens{}, bad
+	}
+	access, err := s.sign(a, ses)
+	return tokens{access, next, a}, errs.Wrap(op, err)
+}
+
+// liveSession reads a session and its account, if both are good at a moment; session.ID is 0 otherwise.
+func liveSession(tx *gorm.DB, now int64, where string, arg any) (ses session, a account, err error) {
+	err = tx.Raw("SELECT * FROM sessions WHERE "+where+" AND revoked_at = 0 AND expires_at > ?", arg, now).Scan(&ses).Error
+	if err != nil || ses.ID == 0 {
+		return session{}, a, err
+	}
+	err = tx.Raw("SELECT * FROM users WHERE id = ? AND disabled_at = 0", ses.UserID).Scan(&a).Error
+	if err != nil || a.ID == 0 {
+		return session{}, a, err
+	}
+	return ses, a, nil
+}
+
+// end ends a session: its tokens and its cookie are good no more.
+func (s *Service) end(ctx context.Context, id int64) error {
+	return errs.Wrap("user.end", s.DB.Write(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", s.now().UnixMilli(), id).Error
+	}))
+}
+
+// Access tokens are JWTs (RFC 9068) that only this role makes and reads; others ask it.
+const (
+	issuer   = "gopan"
+	audience = "gopan-api"
+	tokenTyp = "at+jwt"
+)
+
+type claims struct {
+	jwt.RegisteredClaims
+	Session int64 `json:"sid"`
+}
+
+func (s *Service) sign(a account, ses session) (string, error) {
+	now := s.now()
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: strconv.FormatInt(a.ID, 10), ID: rand.Text(),
+			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(s.accessLife())),
+		},
+		Session: ses.ID,
+	})
+	t.Header["typ"] = tokenTyp
+	signed, err := t.SignedString(s.Key)
+	if err != nil {
+		return "", errs.E(errs.Internal, "user.sign", err)
+	}
+	return signed, nil
+}
+
+// Authenticate implements the RPC. A token that is genuine still depends on its session, which is looked up each
+// time, so that what ends here ends everywhere.
+func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequest) (*userpb.Principal, error) {
+	const op = errs.Op("user.Authenticate")
+	bad := errs.E(errs.Unauthenticated, op)
+	now := s.now()
+	where, expires := "sessions.cookie_hash = ?", int64(0)
+	var arg any
+	switch cred := req.GetCredential().(type) {
+	case *userpb.AuthenticateRequest_SessionCookie:
+		arg = hashOf(cred.SessionCookie)
+	case *userpb.AuthenticateRequest_AccessToken:
+		var c claims
+		t, err := jwt.ParseWithClaims(cred.AccessToken, &c, func(*jwt.Token) (any, error) { return s.Key, nil },
+			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithNotBeforeRequired(), jwt.WithTimeFunc(s.now))
+		if err != nil || t.Header["typ"] != tokenTyp || c.ID == "" || t.Header["crit"] != nil {
+			return nil, bad
+		}
+		where, arg, expires = "sessions.id = ?", c.Session, c.ExpiresAt.UnixMilli()
+	default:
+		return nil, bad
+	}
+	var ses session
+	var a account
+	err := s.DB.Read(ctx, func(tx *gorm.DB) (err error) {
+		ses, a, err = liveSession(tx, now.UnixMilli(), where, arg)
+		return err
+	})
+	if err != nil {
+		return nil, errs.Wrap(op, err)
+	}
+	if ses.ID == 0 {
+		return nil, bad
+	}
+	if expires == 0 || ses.ExpiresAt < expires {
+		expires = ses.ExpiresAt
+	}
+	return &userpb.Principal{UserId: a.ID, Login: a.Login, Role: a.Role, SessionId: ses.ID, ExpiresAt: expires}, nil
+}
