@@ -1,0 +1,156 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	bloblocal "github.com/livil/gopan/internal/blob/local"
+	"github.com/livil/gopan/internal/errs"
+)
+
+// Folder is a data folder: everything that one installation keeps on this machine.
+//
+//	gopan.json    what the folder is, and the id of the blob store that belongs to it
+//	gopan.db      the database        kv.db    small values that expire
+//	blobs/        the files' bytes    secrets/ keys, for nobody else's eyes
+type Folder struct {
+	Dir     string
+	StoreID string
+}
+
+// layout is the version of the folder's layout.
+const layout = 1
+
+type marker struct {
+	Layout  int    `json:"layout"`
+	StoreID string `json:"storeId"`
+}
+
+func (f Folder) blobs() string   { return filepath.Join(f.Dir, "blobs") }
+func (f Folder) secrets() string { return filepath.Join(f.Dir, "secrets") }
+
+// OpenFolder opens a data folder, and makes it if there is none and create is set. Processes that start at once
+// agree on one. A folder that holds other things is refused.
+func OpenFolder(dir string, create bool) (Folder, error) {
+	const op = errs.Op("app.OpenFolder")
+	fail := func(err error) (Folder, error) { return Folder{}, errs.E(errs.Internal, op, err) }
+	if create {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fail(err)
+		}
+	}
+	lock := flock.New(filepath.Join(dir, "gopan.lock"), flock.SetPermissions(0o600))
+	if err := lock.Lock(); err != nil {
+		return fail(fmt.Errorf("the data folder %s: %w", dir, err))
+	}
+	defer func() { _ = lock.Unlock() }() // the kernel lets go of it in any case
+	f := Folder{Dir: dir}
+	name := filepath.Join(dir, "gopan.json")
+	b, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) && create {
+		f.StoreID = rand.Text()
+		return f, f.make(name)
+	}
+	if err != nil {
+		return fail(fmt.Errorf("%s is no data folder of Gopan: %w", dir, err))
+	}
+	var m marker
+	if err := json.Unmarshal(b, &m); err != nil {
+		return fail(fmt.Errorf("%s: %w", name, err))
+	}
+	if m.Layout != layout || m.StoreID == "" {
+		return fail(fmt.Errorf("%s: layout %d is not known to this program", name, m.Layout))
+	}
+	f.StoreID = m.StoreID
+	return f, nil
+}
+
+// make fills a new folder; the marker comes last, so that a folder that has one is whole.
+func (f Folder) make(name string) error {
+	const op = errs.Op("app.Folder.make")
+	entries, err := os.ReadDir(f.Dir)
+	if err != nil {
+		return errs.E(errs.Internal, op, err)
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case "gopan.lock", "secrets", "blobs": // of a start that was cut off
+		default:
+			return errs.E(errs.Internal, op, fmt.Errorf("%s is not empty and no data folder of Gopan: it holds %s", f.Dir, e.Name()))
+		}
+	}
+	if err := os.MkdirAll(f.secrets(), 0o700); err != nil {
+		return errs.E(errs.Internal, op, err)
+	}
+	// A store of a start that was cut off has an id already, which nothing refers to.
+	if err := os.RemoveAll(filepath.Join(f.blobs(), "store.json")); err != nil {
+		return errs.E(errs.Internal, op, err)
+	}
+	if err := bloblocal.Init(f.blobs(), f.StoreID); err != nil {
+		return errs.Wrap(op, err)
+	}
+	b, err := json.MarshalIndent(marker{layout, f.StoreID}, "", "  ")
+	if err != nil {
+		return errs.E(errs.Internal, op, err)
+	}
+	return errs.Wrap(op, writeFile(name, append(b, '\n')))
+}
+
+// writeFile writes a small file so that it is there whole or not at all, after a power cut too.
+func writeFile(name string, b []byte) error {
+	tmp := name + ".new"
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(b)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// secret gives the key of this name, 32 bytes, which the first start makes. One that is short, or that others can
+// read, is refused (promise S3).
+func (f Folder) secret(name string) ([]byte, error) {
+	const op = errs.Op("app.secret")
+	file := filepath.Join(f.secrets(), name)
+	lock := flock.New(file+".lock", flock.SetPermissions(0o600))
+	if err := lock.Lock(); err != nil {
+		return nil, errs.E(errs.Internal, op, err)
+	}
+	defer func() { _ = lock.Unlock() }() // as above
+	st, err := os.Stat(file)
+	if errors.Is(err, os.ErrNotExist) {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // crypto/rand ends the process rather than fail
+		return key, errs.Wrap(op, writeFile(file, key))
+	}
+	if err != nil {
+		return nil, errs.E(errs.Internal, op, err)
+	}
+	if st.Mode().Perm()&0o077 != 0 {
+		return nil, errs.E(errs.Internal, op, fmt.Errorf("others can read %s (mode %v): make it 0600", file, st.Mode().Perm()))
+	}
+	key, err := os.ReadFile(file)
+	if err != nil {
+		return nil, errs.E(errs.Internal, op, err)
+	}
+	if len(key) < 32 {
+		return nil, errs.E(errs.Internal, op, fmt.Errorf("%s has %d bytes, which is too short for a key: it needs 32", file, len(key)))
+	}
+	return key, nil
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+
+	"github.com/zeromicro/go-zero/core/logx"
+
+	"github.com/livil/gopan/internal/blob"
+	bloblocal "github.com/livil/gopan/internal/blob/local"
+	"github.com/livil/gopan/internal/download"
+	eventlocal "github.com/livil/gopan/internal/event/local"
+	"github.com/livil/gopan/internal/filemeta"
+	"github.com/livil/gopan/internal/httpapi"
+	kvlocal "github.com/livil/gopan/internal/kv/local"
+	"github.com/livil/gopan/internal/pb/filemetapb"
+	"github.com/livil/gopan/internal/pb/userpb"
+	"github.com/livil/gopan/internal/rpc"
+	"github.com/livil/gopan/internal/transfer"
+	"github.com/livil/gopan/internal/upload"
+	"github.com/livil/gopan/internal/user"
+)
+
+// role is one of the parts that a process can run.
+type role struct {
+	name string
+	// needs are the roles that it calls.
+	needs []string
+	// serves tells that other roles call it.
+	serves bool
+	// start makes it part of a process.
+	start func(context.Context, *Process) error
+}
+
+// roles in the order in which they start; they stop in reverse.
+var roles = []role{
+	{name: "user", serves: true, start: startUser},
+	{name: "filemeta", needs: []string{"user"}, serves: true, start: startFilemeta},
+	{name: "upload", needs: []string{"user", "filemeta"}, start: startUpload},
+	{name: "download", needs: []string{"user", "filemeta"}, start: startDownload},
+	{name: "transfer", needs: []string{"filemeta"}, start: startTransfer},
+}
+
+func startUser(ctx context.Context, p *Process) error {
+	d, err := p.database(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := kvlocal.Open(p.folder.Dir)
+	if err != nil {
+		return err
+	}
+	p.onStop("kv", func(context.Context) error { return store.Close() })
+	key, err := p.folder.secret("token.key")
+	if err != nil {
+		return err
+	}
+	s := &user.Service{
+		DB: d, KV: store, Key: key, AccessLife: p.Config.Auth.AccessLife, SessionLife: p.Config.Auth.SessionLife,
+	}
+	if err := p.firstAdmin(ctx, s); err != nil {
+		return err
+	}
+	p.serve(rpc.Service{Desc: &userpb.User_ServiceDesc, Impl: user.RPC{Service: s}},
+		user.Routes(user.HTTP{Service: s, SecureCookies: p.secure()}))
+	p.background(func(ctx context.Context) { everyHour(ctx, func() { report("kv")(store.Expire(ctx)) }) })
+	return nil
+}
+
+func startFilemeta(ctx context.Context, p *Process) error {
+	d, err := p.database(ctx)
+	if err != nil {
+		return err
+	}
+	s := &filemeta.Service{DB: d, DefaultQuota: p.Config.Drive.Quota}
+	log := eventlocal.New(s.Apply)
+	s.Log = log
+	p.onStop("commit log", func(context.Context) error { return log.Close() })
+	p.serve(rpc.Service{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s}},
+		filemeta.Routes(filemeta.HTTP{Service: s}))
+	p.background(func(ctx context.Context) { s.Run(ctx, report("filemeta")) })
+	return nil
+}
+
+func startUpload(_ context.Context, p *Process) error {
+	store, err := p.store()
+	if err != nil {
+		return err
+	}
+	s := &upload.Service{Blobs: store, Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
+	p.routes = append(p.routes, upload.Routes(s)...)
+	return nil
+}
+
+func startDownload(_ context.Context, p *Process) error {
+	store, err := p.store()
+	if err != nil {
+		return err
+	}
+	s := &download.Service{
+		Blobs: &blob.Verifier{Store: store, Always: p.Config.Blob.Verify == "always"}, Tree: p.tree(),
+	}
+	p.routes = append(p.routes, download.Routes(s)...)
+	return nil
+}
+
+func startTransfer(_ context.Context, p *Process) error {
+	s, err := p.transfer()
+	if err != nil {
+		return err
+	}
+	p.background(func(ctx context.Context) { s.Run(ctx, report("transfer")) })
+	return nil
+}
+
+// transfer is the work on this process's store.
+func (p *Process) transfer() (*transfer.Service, error) {
+	store, err := p.store()
+	if err != nil {
+		return nil, err
+	}
+	w := p.Config.Work
+	return &transfer.Service{Blobs: store, Tree: p.tree(), Grace: w.Grace, Every: w.Every, SumRate: w.SumRate}, nil
+}
+
+// store opens the blob store, once for the process.
+func (p *Process) store() (blob.Store, error) {
+	if p.blobs == nil {
+		s, err := bloblocal.Open(p.folder.blobs(), p.folder.StoreID)
+		if err != nil {
+			return nil, err
+		}
+		p.blobs = s
+		p.onStop("blob store", func(context.Context) error { return s.Close() })
+		p.checks = append(p.checks, s.Check)
+	}
+	return p.blobs, nil
+}
+
+// tree is the way to the filemeta role.
+func (p *Process) tree() filemetapb.FileMetaClient {
+	return filemetapb.NewFileMetaClient(p.conn("filemeta"))
+}
+
+func (p *Process) serve(s rpc.Service, routes []httpapi.Route) {
+	p.services = append(p.services, s)
+	p.routes = append(p.routes, routes...)
+}
+
+// report gives a function that logs what goes wrong in the background.
+func report(what string) func(error) {
+	return func(err error) {
+		if err != nil {
+			logx.Errorw("background work failed", logx.Field("in", what), logx.Field("error", err.Error()))
+		}
+	}
+}

@@ -1,0 +1,234 @@
+// Package config is the settings: their defaults, how they are read, and what they must be.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is every setting. etc/gopan.yaml shows each with its default and says what it is for.
+type Config struct {
+	Data      string `yaml:"data"`
+	Listen    string `yaml:"listen"`
+	PublicURL string `yaml:"publicUrl"`
+	TLS       TLS    `yaml:"tls"`
+
+	TrustedProxies []string `yaml:"trustedProxies"`
+
+	Log    Log    `yaml:"log"`
+	RPC    RPC    `yaml:"rpc"`
+	Auth   Auth   `yaml:"auth"`
+	Drive  Drive  `yaml:"drive"`
+	Blob   Blob   `yaml:"blob"`
+	Limits Limits `yaml:"limits"`
+	Work   Work   `yaml:"work"`
+}
+
+// TLS names PEM files; without them the drive speaks HTTP.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Log is about log lines.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+	All    bool   `yaml:"all"`
+}
+
+// RPC is about calls between processes.
+type RPC struct {
+	Listen string              `yaml:"listen"`
+	Peers  map[string][]string `yaml:"peers"`
+	CA     string              `yaml:"ca"`
+	Cert   string              `yaml:"cert"`
+	Key    string              `yaml:"key"`
+}
+
+// Auth is about signing in.
+type Auth struct {
+	AccessLife  time.Duration `yaml:"accessLife"`
+	SessionLife time.Duration `yaml:"sessionLife"`
+}
+
+// Drive is about new drives.
+type Drive struct {
+	Quota int64 `yaml:"quota"`
+}
+
+// Blob is about stored bytes.
+type Blob struct {
+	Verify string `yaml:"verify"`
+}
+
+// Limits bound what callers may take.
+type Limits struct {
+	Uploads      int           `yaml:"uploads"`
+	StallTimeout time.Duration `yaml:"stallTimeout"`
+	JSONTimeout  time.Duration `yaml:"jsonTimeout"`
+}
+
+// Work is about work behind the scenes.
+type Work struct {
+	Every   time.Duration `yaml:"every"`
+	Grace   time.Duration `yaml:"grace"`
+	SumRate int64         `yaml:"sumRate"`
+}
+
+// Default gives the settings of an installation that sets nothing.
+func Default() Config {
+	return Config{
+		Data:   "gopan-data",
+		Listen: "127.0.0.1:8080",
+		Log:    Log{Level: "info", Format: "plain"},
+		Auth:   Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
+		Blob:   Blob{Verify: "first"},
+		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
+		Work:   Work{Every: time.Hour, Grace: 48 * time.Hour, SumRate: 64 << 20},
+	}
+}
+
+// Load reads a YAML file over the defaults. A setting that does not exist is an error, and so is a file that
+// others can write.
+func Load(file string) (Config, error) {
+	c := Default()
+	f, err := os.Open(file)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return c, err
+	}
+	if st.Mode().Perm()&0o022 != 0 {
+		return c, fmt.Errorf("%s can be written by others (mode %v): make it 0644 or tighter", file, st.Mode().Perm())
+	}
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return c, err
+	}
+	if err := c.read(b); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+func (c *Config) read(b []byte) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// Roles are the names that rpc.peers may have.
+var Roles = []string{"user", "filemeta", "upload", "download", "transfer"}
+
+// Check says everything that is wrong with the settings.
+func (c Config) Check() error {
+	var wrong []error
+	bad := func(format string, a ...any) { wrong = append(wrong, fmt.Errorf(format, a...)) }
+	if c.Data == "" {
+		bad("data: name a folder")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen: %w", err)
+	}
+	if c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			bad("publicUrl: %q is not an http or https URL", c.PublicURL)
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls: cert and key go together")
+	}
+	if _, err := c.Proxies(); err != nil {
+		bad("trustedProxies: %w", err)
+	}
+	oneOf := func(name, value string, of ...string) {
+		for _, o := range of {
+			if value == o {
+				return
+			}
+		}
+		bad("%s: %q is not one of %s", name, value, strings.Join(of, ", "))
+	}
+	oneOf("log.level", c.Log.Level, "debug", "info", "error")
+	oneOf("log.format", c.Log.Format, "plain", "json")
+	oneOf("blob.verify", c.Blob.Verify, "first", "always")
+	if c.RPC.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.RPC.Listen); err != nil {
+			bad("rpc.listen: %w", err)
+		}
+	}
+	for role, addrs := range c.RPC.Peers {
+		oneOf("rpc.peers", role, Roles...)
+		for _, a := range addrs {
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				bad("rpc.peers.%s: %w", role, err)
+			}
+		}
+	}
+	if n := btoi(c.RPC.CA != "") + btoi(c.RPC.Cert != "") + btoi(c.RPC.Key != ""); n != 0 && n != 3 {
+		bad("rpc: ca, cert and key go together")
+	}
+	if c.Auth.AccessLife < time.Minute || c.Auth.AccessLife > 15*time.Minute {
+		bad("auth.accessLife: %v is not between 1m and 15m", c.Auth.AccessLife)
+	}
+	if c.Auth.SessionLife < c.Auth.AccessLife {
+		bad("auth.sessionLife: %v is shorter than auth.accessLife", c.Auth.SessionLife)
+	}
+	if c.Drive.Quota < 0 {
+		bad("drive.quota: negative")
+	}
+	if c.Limits.Uploads < 1 {
+		bad("limits.uploads: less than 1")
+	}
+	if c.Limits.StallTimeout < time.Second || c.Limits.JSONTimeout < time.Second {
+		bad("limits: stallTimeout and jsonTimeout are at least 1s")
+	}
+	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
+		bad("work: every is at least 1s, sumRate is not negative")
+	}
+	if c.Work.Grace < time.Hour {
+		bad("work.grace: %v is shorter than 1h; an upload that is under way could lose its bytes", c.Work.Grace)
+	}
+	return errors.Join(wrong...)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Proxies gives trustedProxies as networks; a single address is a network of one.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(s)
+			if aerr != nil {
+				return nil, err
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}

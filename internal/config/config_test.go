@@ -1,0 +1,90 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/livil/gopan/internal/config"
+)
+
+// The commented file shows every setting with its default, so reading it changes nothing and leaves none out.
+func TestFileShowsDefaults(t *testing.T) {
+	const file = "../../etc/gopan.yaml"
+	got, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.TrustedProxies, want.RPC.Peers = []string{}, map[string][]string{}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("etc/gopan.yaml says\n%+v, the defaults are\n%+v", got, want)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if key := f.Tag.Get("yaml") + ":"; !strings.Contains(string(text), key) {
+				t.Errorf("etc/gopan.yaml does not show %s", key)
+			}
+			if f.Type.Kind() == reflect.Struct {
+				walk(f.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[config.Config]())
+	if err := got.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// B168, G67: a bad setting is refused with its name.
+func TestRefuses(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"dta: x":                                 "dta",
+		"limits: {uploads: 0}":                   "limits.uploads",
+		"listen: nowhere":                        "listen",
+		"publicUrl: ftp://x":                     "publicUrl",
+		"tls: {cert: a}":                         "tls",
+		"trustedProxies: [everyone]":             "trustedProxies",
+		"log: {level: loud}":                     "log.level",
+		"rpc: {peers: {cook: ['a:1']}}":          "cook",
+		"rpc: {ca: x}":                           "rpc",
+		"auth: {accessLife: 24h}":                "auth.accessLife",
+		"work: {grace: 1m}":                      "work.grace",
+		"data: ''":                               "data",
+		"limits: {uploads: many}":                "line 1",
+		"blob: {verify: never}":                  "blob.verify",
+		"drive: {quota: -1}":                     "drive.quota",
+		"auth: {sessionLife: 1m}":                "auth.sessionLife",
+		"rpc: {listen: x, peers: {user: ['y']}}": "rpc.listen",
+	} {
+		file := filepath.Join(t.TempDir(), "gopan.yaml")
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(file)
+		if err == nil {
+			err = c.Check()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want an error that names %q", yaml, err, want)
+		}
+	}
+	open := filepath.Join(t.TempDir(), "gopan.yaml")
+	if err := os.WriteFile(open, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(open); err == nil {
+		t.Error("read a file that anybody can write")
+	}
+}
