@@ -1,0 +1,130 @@
+# Everything that one does with the sources. `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Builds are without C: one static binary. The race detector alone needs C, so only tests turn it on. A test
+# build then compiles the C SQLite that gorm's dialect brings along and nothing here opens: -O0 makes that
+# seconds instead of a minute.
+export CGO_ENABLED := 0
+RACE := CGO_ENABLED=1 CGO_CFLAGS='-O0 -g0' go
+
+# Modules beside the main one. Each is tidied and vetted; sqlitebench has benchmarks only.
+TOOL_MODULES := tools tools/sqlitebench
+ALL_MODULES := . $(TOOL_MODULES) tools/lint tools/buf
+
+# What `make gen` writes.
+GENERATED := internal/pb internal/httpapi/types_gen.go 'internal/*/api_gen.go' api/openapi.json web/src/api/schema.gen.ts
+
+UI_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/package.json web/tsconfig*.json -type f 2>/dev/null)
+
+tool = $$(tools/scripts/tool.sh $(1))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- build and run -------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: build ## build everything and serve the drive; ARGS='--data DIR' are passed on
+	bin/gopan serve $(ARGS)
+
+.PHONY: build
+build: ui ## build bin/gopan, the UI included
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gopan ./cmd/gopan
+
+.PHONY: ui
+ui: web/dist/index.html ## build the browser UI if its sources changed
+
+web/dist/index.html: web/node_modules/.package-lock.json $(UI_SOURCES)
+	cd web && npm run build
+	@touch $@
+
+# npm leaves this file in the tree that it made.
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci
+	@touch $@
+
+# --- generated code ------------------------------------------------------------------------------------------
+
+.PHONY: gen
+gen: web/node_modules/.package-lock.json ## write the generated code anew from api/*.api and api/*.proto
+	PATH="$$(dirname $(call tool,protoc-gen-go)):$$(dirname $(call tool,protoc-gen-go-grpc)):$$PATH" \
+	  $(call tool,buf) generate
+	go run -C tools ./apigen -root ..
+	cd web && npm run gen
+
+.PHONY: check-gen
+check-gen: gen ## fail unless the committed generated code is what gen writes
+	@git --no-pager diff --exit-code -- $(GENERATED) || { echo 'generated code differs: run "make gen" and commit' >&2; exit 1; }
+	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); [ -z "$$new" ] || \
+	  { printf 'generated, but not in git:\n%s\n' "$$new" >&2; exit 1; }
+
+# --- checks --------------------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: lint-go lint-web ## format, vet, staticcheck, golangci-lint, tidy, buf; eslint and types of the UI
+
+.PHONY: lint-go
+lint-go: ## the Go half of lint
+	@out=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); [ -z "$$out" ] || \
+	  { printf 'gofmt would change:\n%s\n' "$$out" >&2; exit 1; }
+	@for m in $(ALL_MODULES); do go -C $$m mod tidy -diff || { echo "$$m/go.mod is not tidy" >&2; exit 1; }; done
+	@for m in . $(TOOL_MODULES); do go -C $$m vet ./...; done
+	@tool=$(call tool,staticcheck); for m in . tools; do (cd $$m && "$$tool" ./...); done
+	@tool=$(call tool,golangci-lint); for m in . tools; do (cd $$m && "$$tool" run ./...); done
+	@$(call tool,buf) lint
+
+.PHONY: lint-web
+lint-web: web/node_modules/.package-lock.json ## the UI half of lint
+	cd web && npm run lint && npm run typecheck
+
+.PHONY: vuln
+vuln: ## look our dependencies up in the Go vulnerability database; VULNDB=FILE.tar.gz or DIR for a copy of it
+	@tools/scripts/vuln.sh "$(call tool,govulncheck)"
+
+# --- tests ---------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-go test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
+
+.PHONY: test-go
+test-go: ## Go tests under the race detector
+	@tools/scripts/need-cc.sh
+	$(RACE) test -race -vet=off -timeout 6m ./...
+	$(RACE) -C tools test -race -vet=off -timeout 6m ./...
+
+.PHONY: test-web
+test-web: web/node_modules/.package-lock.json ## the UI's unit tests
+	cd web && npm test
+
+.PHONY: test-e2e
+test-e2e: build ## the story of a user, walked by a real browser against bin/gopan
+	@tools/scripts/need-chromium.sh
+	node tools/scripts/e2e.mjs
+
+.PHONY: test-fuzz
+test-fuzz: ## run every fuzzer for 10 seconds (FUZZTIME=1m for longer)
+	@FUZZTIME=$(FUZZTIME) tools/scripts/fuzz.sh
+
+# --- measurements --------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: build ## measure the drive against the disk and against nginx
+	bench/run
+
+.PHONY: bench-sqlite
+bench-sqlite: ## compare the SQLite drivers, without C and with it
+	go -C tools/sqlitebench test -run '^$$' -bench .
+	CGO_ENABLED=1 go -C tools/sqlitebench test -run '^$$' -bench .
+
+.PHONY: clean
+clean: ## remove what was built; data folders and web/node_modules stay
+	rm -rf bin .cache web/test-results web/playwright-report
+	find web/dist -mindepth 1 ! -name .gitkeep -delete
