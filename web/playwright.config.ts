@@ -1,0 +1,32 @@
+import { defineConfig } from '@playwright/test';
+
+const base = process.env.GOPAN_URL;
+if (!base) throw new Error('GOPAN_URL says where the Gopan under test is, such as http://127.0.0.1:8080');
+
+export default defineConfig({
+  testDir: 'e2e',
+  // One server, one account: the stories run one after another.
+  workers: 1,
+  timeout: 60_000,
+  forbidOnly: Boolean(process.env.CI),
+  reporter: [['list']],
+  outputDir: 'test-results',
+  use: {
+    baseURL: base,
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-US',
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+});

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { parseRetryAfter, readProblem } from './problem';
+
+it('reads a problem document', () => {
+  const body = JSON.stringify({ status: 409, code: 'name_taken', title: 'Taken.', requestId: 'r1' });
+  expect(readProblem(409, body, null)).toMatchObject({
+    status: 409,
+    code: 'name_taken',
+    detail: 'Taken.',
+    requestId: 'r1',
+  });
+});
+
+it.each([
+  [502, '<html>Bad Gateway</html>', 'busy'],
+  [401, '', 'unauthenticated'],
+  [500, 'null', 'internal'],
+  [418, '[]', 'unexpected'],
+])('makes something of status %i with the body %j', (status, body, code) => {
+  expect(readProblem(status, body, null)).toMatchObject({ status, code, requestId: '' });
+});
+
+it('reads Retry-After as seconds and as a date', () => {
+  const now = Date.parse('2026-11-24T00:00:00Z');
+  expect(parseRetryAfter('3', now)).toBe(3000);
+  expect(parseRetryAfter('Tue, 24 Nov 2026 00:00:10 GMT', now)).toBe(10_000);
+  expect(parseRetryAfter('Mon, 23 Nov 2026 00:00:10 GMT', now)).toBe(0);
+  expect(parseRetryAfter('soon', now)).toBeUndefined();
+  expect(parseRetryAfter(null, now)).toBeUndefined();
+});

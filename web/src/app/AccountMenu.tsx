@@ -1,0 +1,48 @@
+import { Avatar, Menu, Text, UnstyledButton } from '@mantine/core';
+import { IconChevronUp, IconLogout } from '@tabler/icons-react';
+import { useTranslation } from 'react-i18next';
+import { leftOnPurpose } from '../account/RequireSession';
+import { useSessionUser, useSignOut } from '../account/session';
+import { useUploads } from '../uploads/UploadsProvider';
+import { LanguageItems } from './LanguageMenu';
+import { noticeProblem } from './notices';
+import classes from './Shell.module.css';
+import { ThemeItems } from './ThemeMenu';
+
+/** Who is signed in, how the page looks and speaks, and the way out. */
+export function AccountMenu() {
+  const { t } = useTranslation();
+  const user = useSessionUser();
+  const signOut = useSignOut();
+  const { engine } = useUploads();
+
+  const leave = () => {
+    leftOnPurpose();
+    engine.cancelAll();
+    signOut.mutate(undefined, { onError: (error) => noticeProblem(t('problems.whileSigningOut'), error) });
+  };
+  return (
+    <Menu position="top-start" width={224} withinPortal>
+      <Menu.Target>
+        <UnstyledButton className={classes.account} aria-label={`${t('app.account')}: ${user.login}`}>
+          <Avatar name={user.login} color="lagoon" size={32} radius="xl" alt="" />
+          <Text size="sm" fw={600} truncate flex={1}>
+            {user.login}
+          </Text>
+          <IconChevronUp size={16} aria-hidden />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t('app.language')}</Menu.Label>
+        <LanguageItems />
+        <Menu.Divider />
+        <Menu.Label>{t('app.theme')}</Menu.Label>
+        <ThemeItems />
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={leave}>
+          {t('app.signOut')}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
