@@ -37,7 +37,7 @@ run: build ## build everything and serve the drive; ARGS='--data DIR' are passed
 
 .PHONY: build
 build: ui ## build bin/gopan, the UI included
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gopan ./cmd/gopan
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gopan ./cmd/gopan
 
 .PHONY: ui
 ui: web/dist/index.html ## build the browser UI if its sources changed

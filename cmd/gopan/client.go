@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/zeromicro/go-zero/core/logx"
 	"golang.org/x/term"
 
 	"github.com/livil/gopan/internal/client"
@@ -57,6 +58,9 @@ func clientCommand(use string, short, long text, min, max int, run func(ctx cont
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// go-zero, which is in this program for the server, would log the signal to stdout and wait.
+			logx.Disable()
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			defer context.AfterFunc(ctx, stop)()

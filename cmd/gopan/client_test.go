@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -378,24 +377,49 @@ func TestInterrupt(t *testing.T) {
 			for i := range 60 {
 				sh.write(fmt.Sprintf("d/%d", i), "x")
 			}
+			// The real program, so that the signal finds its real handlers.
+			cmd := gopan(t.Context(), nil, "put", "-r", "--parallel", "1", "d", row.dst)
+			var out, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &stderr
 			var puts atomic.Int32
+			reached, over := make(chan struct{}), make(chan struct{})
 			sh.server.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Method == http.MethodPut && puts.Add(1) == 20 {
-					_ = syscall.Kill(syscall.Getpid(), syscall.SIGINT)
-					<-r.Context().Done()
+					close(reached)
+					<-over
 				}
 				return false
 			})
-			r := sh.fails(exitInterrupted, "put", "-r", "--parallel", "1", "d", row.dst)
-			if !strings.Contains(r.stderr, row.hint) {
-				t.Errorf("no hint: %q", r.stderr)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() {
+				_ = cmd.Wait()
+				close(ended)
+			}()
+			select {
+			case <-reached:
+			case <-ended:
+				t.Fatalf("it ended before: %s", &stderr)
+			}
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+			<-ended
+			close(over)
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || out.Len() > 0 {
+				t.Errorf("exit %d, stdout %q", code, &out)
+			}
+			if !strings.Contains(stderr.String(), row.hint) {
+				t.Errorf("no hint: %q", &stderr)
 			}
 			sh.server.Intercept(nil)
 			args := []string{"put", "-r", "d", row.dst}
 			if strings.Contains(row.hint, "-T") {
 				args = strings.Fields(row.hint)[1:]
 			}
-			r = sh.run(args...)
+			r := sh.run(args...)
 			if r.code != 0 || !strings.Contains(r.stderr, "unchanged") {
 				t.Errorf("going on: %+v", r)
 			}

@@ -36,13 +36,18 @@ func (st status) counts() string {
 	return say(text{"%d/%d files  %s/%s", "%d/%d 个文件  %s/%s"}, st.files, st.allFiles, bytesText(st.bytes), bytesText(st.allBytes))
 }
 
-func (st status) speed() string { return bytesText(st.rate) + "/s" }
+func (st status) speed() string {
+	if st.rate <= 0 {
+		return ""
+	}
+	return "  " + bytesText(st.rate) + "/s"
+}
 
 func (st status) remaining() string {
 	if st.left <= 0 {
 		return ""
 	}
-	return say(text{"%s left", "剩余 %s"}, timeText(st.left.Round(time.Second)))
+	return "  " + say(text{"%s left", "剩余 %s"}, timeText(st.left.Round(time.Second)))
 }
 
 // plain shows nothing but lines.
@@ -80,11 +85,7 @@ func (l *lines) follow(tick <-chan time.Time, get func() status) {
 			st := get()
 			if now := st.counts(); now != last {
 				last = now
-				now += "  " + st.speed()
-				if left := st.remaining(); left != "" {
-					now += "  " + left
-				}
-				l.line(now)
+				l.line(now + st.speed() + st.remaining())
 			}
 		case <-l.stop:
 			return
@@ -134,13 +135,7 @@ func newBars(f *os.File, get func() status) *bars {
 			return now.counts() + " "
 		})),
 		mpb.AppendDecorators(
-			decor.Any(func(decor.Statistics) string { return " " + now.speed() }),
-			decor.Any(func(decor.Statistics) string {
-				if left := now.remaining(); left != "" {
-					return "  " + left
-				}
-				return ""
-			}),
+			decor.Any(func(decor.Statistics) string { return now.speed() + now.remaining() }),
 		),
 		mpb.BarFillerMiddleware(func(next mpb.BarFiller) mpb.BarFiller {
 			return mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {

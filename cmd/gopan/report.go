@@ -56,6 +56,7 @@ type report struct {
 func newReport(s *session, way direction) *report {
 	r := &report{s: s, way: way, now: time.Now, moving: map[*client.Item]int64{}}
 	r.began = r.now()
+	r.rate.sample(r.began)
 	switch f, tty := terminal(s.err); {
 	case s.flags.quiet || s.flags.json:
 		r.show = plain{w: s.err}

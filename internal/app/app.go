@@ -188,9 +188,12 @@ func (p *Process) connect() error {
 		if err != nil {
 			return err
 		}
-		if c.ClientConnInterface, err = rpc.Dial(addrs, t); err != nil {
+		conn, err := rpc.Dial(addrs, t)
+		if err != nil {
 			return err
 		}
+		c.ClientConnInterface = conn
+		p.checks = append(p.checks, func(ctx context.Context) error { return rpc.Check(ctx, conn) })
 	}
 	if !apart || !called {
 		return nil

@@ -35,8 +35,6 @@ type checked struct {
 	mu   sync.Mutex
 	good []uint64
 	left int64
-	// sha256 of the whole content, known when the blob has one block at most.
-	sha256 Sum
 }
 
 // Open opens a blob for reading. Reads of a block that is not what its sum says fail with errs.Corrupt, and so
@@ -59,9 +57,6 @@ func (v *Verifier) Open(ctx context.Context, ref Ref) (Reader, error) {
 			return nil, closeWith(r, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "block sums"))
 		}
 		c = &checked{good: make([]uint64, (n+63)/64), left: n}
-		if n == 0 {
-			c.sha256 = sha256.Sum256(nil)
-		}
 		v.seen.Add(ref.Digest, c)
 	}
 	c.mu.Lock()
@@ -76,31 +71,6 @@ func (v *Verifier) Open(ctx context.Context, ref Ref) (Reader, error) {
 func closeWith(c io.Closer, err error) error {
 	_ = c.Close() // err says why; the reader was not used
 	return err
-}
-
-// SHA256 gives the plain SHA-256 of a whole blob that has one block at most, for which it reads the blob if no
-// one has yet. ok is false for larger blobs.
-func (v *Verifier) SHA256(ctx context.Context, ref Ref) (sum Sum, ok bool, err error) {
-	if ref.Size > BlockSize {
-		return sum, false, nil
-	}
-	r, err := v.Open(ctx, ref)
-	if err != nil {
-		return sum, false, err
-	}
-	defer r.Close()
-	if vr, isNew := r.(*verifyingReader); isNew && ref.Size > 0 {
-		if err := vr.load(0); err != nil {
-			return sum, false, err
-		}
-	}
-	c, ok := v.seen.Get(ref.Digest)
-	if !ok {
-		return sum, false, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sha256, true, nil
 }
 
 // verifyingReader reads whole blocks and checks them before it hands out a byte.
@@ -160,9 +130,6 @@ func (r *verifyingReader) load(i int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if bit := uint64(1) << (i % 64); c.good[i/64]&bit == 0 {
-		if r.ref.Size <= BlockSize {
-			c.sha256 = sum
-		}
 		c.good[i/64] |= bit
 		c.left--
 	}

@@ -23,8 +23,8 @@ type Want struct {
 	Hashes []hash.Hash
 	// Limit is the most bytes to take, beyond which Write fails with errs.OverQuota; -1: any number.
 	Limit int64
-	// Check is called when all bytes have arrived and before they are kept.
-	Check func() error
+	// Check is called with the block sums when all bytes have arrived, and before they are kept.
+	Check func(sums []Sum) error
 }
 
 // Bytes move in pieces: read into one, written from it, and hashed while the next is read. A piece is small as
@@ -89,7 +89,7 @@ func Write(ctx context.Context, s Store, r io.Reader, want Want) (Ref, error) {
 		return Ref{}, errs.E(errs.Invalid, op, errs.Code("digest_mismatch"))
 	}
 	if want.Check != nil {
-		if err := want.Check(); err != nil {
+		if err := want.Check(sums); err != nil {
 			return Ref{}, err
 		}
 	}

@@ -28,11 +28,14 @@ type DB struct {
 // fileName of the SQLite database in the data folder.
 const fileName = "gopan.db"
 
+// readers is how many connections read at once; each has a cache of 4 MB at most.
+const readers = 6
+
 // pragmas that every SQLite connection gets. synchronous=FULL makes COMMIT wait for the disk (promise D1);
 // trusted_schema and cell_size_check make a damaged or hostile file an error.
 var pragmas = []string{
 	"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "trusted_schema(0)",
-	"cache_size(-8000)", "mmap_size(268435456)", "wal_autocheckpoint(2000)", "temp_store(MEMORY)",
+	"cache_size(-4000)", "wal_autocheckpoint(2000)", "temp_store(MEMORY)",
 }
 
 // OpenSQLite opens, or creates, the database in a data folder. Several processes may have it open.
@@ -65,7 +68,7 @@ func OpenSQLite(dir string) (*DB, error) {
 	if err != nil {
 		return nil, errs.E(errs.Internal, op, err)
 	}
-	read, rpool, err := open("&_pragma=query_only(1)", 8)
+	read, rpool, err := open("&_pragma=query_only(1)", readers)
 	if err != nil {
 		return nil, errs.E(errs.Internal, op, errors.Join(err, wpool.Close()))
 	}

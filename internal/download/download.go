@@ -2,7 +2,6 @@
 package download
 
 import (
-	"context"
 	"encoding/base64"
 	"mime"
 	"net/http"
@@ -87,9 +86,6 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 	}
 	ref := blob.Ref{Digest: blob.Digest(n.GetDigest()), Size: n.GetSize()}
 	setHeaders(w.Header(), n)
-	if err := s.setDigest(r.Context(), w.Header(), n, ref); err != nil {
-		return errs.Wrap(op, err)
-	}
 	content, err := s.Blobs.Open(r.Context(), ref)
 	if err != nil {
 		return errs.Wrap(op, err)
@@ -122,6 +118,9 @@ func setHeaders(h http.Header, n *filemetapb.Node) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Accept-Ranges", "bytes")
+	if sum := n.GetSha256(); len(sum) > 0 { // RFC 9530
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+	}
 	h.Set("Gopan-Digest", blob.Digest(n.GetDigest()).String())
 }
 
@@ -139,22 +138,4 @@ func contentType(name string) string {
 		return t
 	}
 	return "application/octet-stream"
-}
-
-// setDigest sets Repr-Digest (RFC 9530) where the content's SHA-256 is known: recorded by the tree for large
-// blobs, and the sum of their only block for the others.
-func (s *Service) setDigest(ctx context.Context, h http.Header, n *filemetapb.Node, ref blob.Ref) error {
-	sum := n.GetSha256()
-	if len(sum) == 0 {
-		got, ok, err := s.Blobs.SHA256(ctx, ref)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return nil
-		}
-		sum = got[:]
-	}
-	h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-	return nil
 }

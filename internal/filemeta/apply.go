@@ -331,7 +331,7 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	switch {
 	case n == nil:
 		n = newNode(id, d.ID, sl.parent, sl.name, file, a.now)
-		n.Size, n.Digest, n.Version, n.ModifiedAt = b.GetSize(), b.GetDigest(), 1, modified
+		n.Size, n.Digest, n.SHA256, n.Version, n.ModifiedAt = b.GetSize(), b.GetDigest(), b.GetSha256(), 1, modified
 		a.insert(d, n)
 		a.addVersion(d, n, user)
 	case same:
@@ -341,7 +341,7 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 			a.change(d, n, written)
 		}
 	default:
-		n.Size, n.Digest, n.ModifiedAt = b.GetSize(), b.GetDigest(), modified
+		n.Size, n.Digest, n.SHA256, n.ModifiedAt = b.GetSize(), b.GetDigest(), b.GetSha256(), modified
 		n.Version++
 		n.Rev++
 		a.change(d, n, written)
@@ -387,7 +387,7 @@ func (a *applier) log(d *drive, n *node, k changeKind) {
 }
 
 func (a *applier) addVersion(d *drive, n *node, author UserID) {
-	a.versions = append(a.versions, version{n.ID, n.Version, d.ID, n.Digest, n.Size, author, a.now})
+	a.versions = append(a.versions, version{n.ID, n.Version, d.ID, n.Digest, n.Size, n.SHA256, author, a.now})
 	d.Used += n.Size
 }
 
@@ -412,6 +412,9 @@ func (a *applier) doneBefore(user UserID, key string) (outcome, bool, error) {
 	chain, err := ancestors(a.tx, r.NodeID)
 	if err != nil {
 		return outcome{}, true, err // gone since: errs.NotFound
+	}
+	if top := chain[len(chain)-1]; top.ParentID != topParent || top.Kind != folder {
+		return outcome{}, true, errs.E(errs.NotFound, "filemeta.doneBefore") // in the trash, or on its way out of it
 	}
 	p := drivepath.Root
 	for i := len(chain) - 2; i >= 0; i-- {
@@ -445,8 +448,8 @@ func (a *applier) flush() error {
 		}
 	}
 	for n := range a.dirty {
-		err := a.tx.Exec("UPDATE nodes SET size = ?, digest = ?, version = ?, rev = ?, modified_at = ? WHERE id = ?",
-			n.Size, n.Digest, n.Version, n.Rev, n.ModifiedAt, n.ID).Error
+		err := a.tx.Exec("UPDATE nodes SET size = ?, digest = ?, sha256 = ?, version = ?, rev = ?, modified_at = ? WHERE id = ?",
+			n.Size, n.Digest, n.SHA256, n.Version, n.Rev, n.ModifiedAt, n.ID).Error
 		if err != nil {
 			return err
 		}
@@ -495,7 +498,7 @@ func (d *drive) save(tx *gorm.DB) error {
 func toPB(n *node, p drivepath.Path) *filemetapb.Node {
 	return &filemetapb.Node{
 		Id: int64(n.ID), ParentId: int64(n.ParentID), Path: p.String(), Name: string(p.Base()), Folder: n.Kind != file,
-		Size: n.Size, Digest: n.Digest, Version: n.Version, Etag: n.etag(),
+		Size: n.Size, Digest: n.Digest, Sha256: n.SHA256, Version: n.Version, Etag: n.etag(),
 		CreatedAt: n.CreatedAt, ModifiedAt: n.ModifiedAt, TrashedAt: n.TrashedAt,
 	}
 }

@@ -33,7 +33,7 @@ var rules = []struct{ code, query string }{
 		(SELECT count(*) FROM nodes WHERE id IN (d.root_id, d.trash_id) AND drive_id = d.id AND parent_id = 0)`},
 	{"version_differs", `SELECT 'file ' || n.id || ' is not what its version ' || n.version || ' says'
 		FROM nodes n LEFT JOIN versions v ON v.node_id = n.id AND v.version = n.version
-		WHERE n.drive_id = ? AND n.kind = 2 AND (v.node_id IS NULL OR v.size <> n.size OR v.digest <> n.digest)`},
+		WHERE n.drive_id = ? AND n.kind = 2 AND (v.node_id IS NULL OR v.size <> n.size OR n.digest IS NULL OR v.digest <> n.digest)`},
 	{"version_without_file", `SELECT 'version ' || v.version || ' of node ' || v.node_id || ' has no file'
 		FROM versions v LEFT JOIN nodes n ON n.id = v.node_id WHERE v.drive_id = ? AND (n.id IS NULL OR n.kind <> 2)`},
 	{"quota_drift", `SELECT 'the drive says that ' || d.used || ' bytes are used; its versions have ' || s.total

@@ -203,7 +203,7 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	if dest.DriveID != at.DriveID {
 		return errs.E(errs.Conflict, op, errs.Code("other_drive"))
 	}
-	if err := s.fits(tx, at, dest); err != nil {
+	if err := s.fits(tx, at, dest, name); err != nil {
 		return err
 	}
 	if n, err := child(tx, to, name); err == nil && n.ID != at.ID {
@@ -222,20 +222,42 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	return record(tx, at.DriveID, s.now(), 0, moved, at.ID)
 }
 
-// fits checks that nothing below a node would sink too deep to be named when it moves.
-func (s *Service) fits(tx *gorm.DB, at, dest placed) error {
-	room := drivepath.MaxDepth - dest.path.Depth()
+// fits checks that a node, and all below it, could still be named in a path when it is moved to dest.
+func (s *Service) fits(tx *gorm.DB, at, dest placed, name string) error {
+	const op = errs.Op("filemeta.fits")
+	height := 0
 	if at.Kind == folder {
-		height, err := heightOf(tx, at.ID)
-		if err != nil {
+		var err error
+		if height, err = heightOf(tx, at.ID); err != nil {
 			return err
 		}
-		room -= height
 	}
-	if room < 1 {
-		return errs.E(errs.Invalid, "filemeta.fits", errs.Code("too_deep"))
+	if dest.path.Depth()+1+height > drivepath.MaxDepth {
+		return errs.E(errs.Invalid, op, errs.Code("too_deep"))
+	}
+	room := drivepath.MaxPath - len(dest.path.Join(drivepath.Name(name)).String())
+	below := 0
+	if room < height*(drivepath.MaxName+1) { // else the longest names would fit
+		var err error
+		if below, err = longestBelow(tx, at.ID); err != nil {
+			return err
+		}
+	}
+	if below > room {
+		return errs.E(errs.Invalid, op, errs.Code("path_too_long"))
 	}
 	return nil
+}
+
+// longestBelow is the length in bytes of the longest path below a node, from the node on.
+func longestBelow(tx *gorm.DB, id NodeID) (length int, err error) {
+	err = tx.Raw(`WITH RECURSIVE down (id, length) AS (
+			SELECT ?, 0
+			UNION ALL
+			SELECT nodes.id, length + 1 + octet_length(nodes.name) FROM down JOIN nodes ON nodes.parent_id = down.id
+			WHERE length <= ?)
+		SELECT max(length) FROM down`, id, drivepath.MaxPath).Scan(&length).Error
+	return length, err
 }
 
 // heightOf counts the levels below a folder. It reads no further than the deepest tree there can be.

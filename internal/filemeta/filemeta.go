@@ -90,7 +90,12 @@ func (s *Service) makeDrive(ctx context.Context, user UserID) (drive, error) {
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		// Another request of the same user may have come first.
-		if err := tx.Take(&d, "owner_id = ?", user).Error; err == nil {
+		var before drive
+		if err := tx.Raw("SELECT * FROM drives WHERE owner_id = ?", user).Scan(&before).Error; err != nil {
+			return err
+		}
+		if before.ID != 0 {
+			d = before
 			return nil
 		}
 		root, trash := newNode(d.RootID, d.ID, topParent, "", folder, now), newNode(d.TrashID, d.ID, topParent, "", trash, now)

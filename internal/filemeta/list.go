@@ -80,7 +80,7 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 		first := after == ""
 		if first {
 			err = tx.Raw("SELECT count(*) FROM nodes WHERE parent_id = ?", at.ID).Scan(&c.Total).Error
-		} else if c, err = parseCursor(after); err == nil && (c.Folder != at.ID || c.order != o) {
+		} else if c, err = parseCursor(after); err == nil && (c.Folder != at.ID || c.order != o || c.Kind != folder && c.Kind != file) {
 			err = errs.E(errs.Invalid, op, errs.Code("bad_cursor"), errs.Field("cursor"))
 		}
 		if err != nil {
@@ -118,13 +118,14 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 	}
 	var value any = c.Num
 	if c.By == "name" {
-		value = c.Key
+		value = nonNil(c.Key) // a name of accents alone has an empty key, and the cursor leaves it out
 	}
 	var all []*node
 	for k := c.Kind; k <= file && len(all) < limit; k++ {
 		q := tx.Table("nodes").Where("parent_id = ? AND kind = ?", parent, k)
 		if !first && k == c.Kind {
-			q = q.Where(fmt.Sprintf("(%s, id) %s (?, ?)", col, cmp), value, c.ID)
+			// The space matters: gorm takes bytes right after a parenthesis for a list of numbers.
+			q = q.Where(fmt.Sprintf("(%s, id) %s ( ?, ?)", col, cmp), value, c.ID)
 		}
 		var found []*node
 		if err := q.Order(fmt.Sprintf("%s %s, id %s", col, dir, dir)).Limit(limit - len(all)).Find(&found).Error; err != nil {

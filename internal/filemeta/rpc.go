@@ -17,7 +17,9 @@ type RPC struct {
 }
 
 // later answers methods that a newer caller may know; embedded one level down, it gives way to Service.
-type later struct{ filemetapb.UnimplementedFileMetaServer }
+type later struct {
+	filemetapb.UnimplementedFileMetaServer
+}
 
 var _ filemetapb.FileMetaServer = RPC{}
 
@@ -58,10 +60,11 @@ func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (
 			}
 			was := *at.node
 			// The revision is the version's number, negative, so that no present or future ETag is like it.
-			was.Size, was.Digest, was.Version, was.ModifiedAt, was.Rev = old.Size, old.Digest, v, old.CreatedAt, -v
+			was.Size, was.Digest, was.SHA256, was.Version = old.Size, old.Digest, old.SHA256, v
+			was.ModifiedAt, was.Rev = old.CreatedAt, -v
 			out = toPB(&was, at.path)
 		}
-		if out.GetSize() > 4<<20 {
+		if out.GetSize() > 4<<20 { // several blocks
 			return tx.Raw("SELECT sha256 FROM sums WHERE digest = ?", out.GetDigest()).Scan(&out.Sha256).Error
 		}
 		return nil

@@ -77,6 +77,7 @@ type node struct {
 	SortKey  []byte
 	Size     int64
 	Digest   []byte
+	SHA256   []byte `gorm:"column:sha256"` // of the whole content, where it has one block
 	Version  int64
 	// Rev grows with every change that If-Match must see.
 	Rev                   int64
@@ -116,6 +117,7 @@ type version struct {
 	DriveID   DriveID
 	Digest    []byte
 	Size      int64
+	SHA256    []byte `gorm:"column:sha256"`
 	AuthorID  UserID
 	CreatedAt int64
 }

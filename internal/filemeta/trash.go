@@ -86,9 +86,6 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 		if dest, err = dest.asFolder(); err != nil {
 			return err
 		}
-		if err := s.fits(tx, placed{node: n}, dest); err != nil {
-			return err
-		}
 		isTaken := func(name string) (bool, error) { return taken(tx, dest.ID, name) }
 		name := string(was.Base())
 		busy, err := isTaken(name)
@@ -99,6 +96,9 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 			name, err = freeName(name, isTaken)
 		}
 		if err != nil {
+			return err
+		}
+		if err := s.fits(tx, placed{node: n}, dest, name); err != nil {
 			return err
 		}
 		err = tx.Exec(`UPDATE nodes SET parent_id = ?, name = ?, sort_key = ?, trashed_at = 0, origin_parent = 0,

@@ -47,6 +47,7 @@ var messages = map[string]struct{ en, zh string }{
 	"into_itself":      {"A folder cannot be moved into itself.", "不能将文件夹移动到其自身内部。"},
 	"other_drive":      {"It cannot be moved to another drive.", "不能移动到其他网盘。"},
 	"too_deep":         {"Folders would be nested too deeply.", "文件夹嵌套层级过深。"},
+	"path_too_long":    {"The path would be too long.", "路径过长。"},
 
 	// Bytes.
 	"quota_exceeded":      {"The drive has not enough space left.", "网盘剩余空间不足。"},

@@ -82,6 +82,10 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 	})
 }
 
+// telling are answers that an operator wants to see even when nothing is wrong with the server: somebody was kept
+// out.
+var telling = map[int]bool{http.StatusForbidden: true, http.StatusTooManyRequests: true}
+
 func (s *Server) finish(r *http.Request, i *info, took time.Duration) {
 	route := i.route
 	if route == "" {
@@ -90,7 +94,7 @@ func (s *Server) finish(r *http.Request, i *info, took time.Duration) {
 	requests.WithLabelValues(route, method(r), strconv.Itoa(i.status)).Inc()
 	durations.WithLabelValues(route, method(r)).Observe(took.Seconds())
 	sent.Add(float64(i.bytes))
-	if !s.LogAll && i.err == nil && safe(r.Method) {
+	if !s.LogAll && i.status < 500 && !telling[i.status] && !strings.HasPrefix(i.route, "/api/v1/auth/") {
 		return
 	}
 	// No query, headers or body: they may hold what a log must not (promise S17). Paths are quoted, so that

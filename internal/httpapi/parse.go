@@ -85,6 +85,9 @@ func Parse(r *http.Request, v any) error {
 		if err != nil {
 			return err
 		}
+		if field := misfit(reflect.TypeOf(v).Elem(), m); field != "" {
+			return errs.E(errs.Invalid, "httpapi.Parse", errs.Code("bad_field"), errs.Field(field))
+		}
 		return fill(jsonValues, "json", m, v)
 	}
 	return nil
@@ -126,6 +129,48 @@ func readObject(r *http.Request, known map[string]bool) (map[string]any, error) 
 		}
 	}
 	return m, nil
+}
+
+// misfit names the field of t whose JSON value is of another type than the contract's. go-zero would be lenient with
+// lists: it takes a string for one, and numbers for strings in it.
+func misfit(t reflect.Type, m map[string]any) string {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if value, ok := m[name]; ok && !fits(f.Type, value) {
+			return name
+		}
+	}
+	return ""
+}
+
+// fits tells whether a JSON value is of a type, all the way down.
+func fits(t reflect.Type, value any) bool {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return value == nil || fits(t.Elem(), value)
+	case reflect.Slice:
+		list, ok := value.([]any)
+		for _, v := range list {
+			ok = ok && fits(t.Elem(), v)
+		}
+		return ok
+	case reflect.Struct:
+		m, ok := value.(map[string]any)
+		known := fieldsOf(t)["json"]
+		for name := range m {
+			ok = ok && known[name]
+		}
+		return ok && misfit(t, m) == ""
+	case reflect.String:
+		_, ok := value.(string)
+		return ok
+	case reflect.Bool:
+		_, ok := value.(bool)
+		return ok
+	}
+	_, ok := value.(json.Number) // its range is the reader's affair
+	return ok
 }
 
 // clip keeps a field's name that a caller made up from filling logs and answers.

@@ -36,7 +36,7 @@ type Server struct {
 	JSONTimeout time.Duration
 	// StallTimeout is how long a body may make no progress, either way; 0 means 60 s.
 	StallTimeout time.Duration
-	// LogAll logs every request, not only those that change something or fail.
+	// LogAll logs every request, not only sign-ins, refusals and failures.
 	LogAll bool
 }
 

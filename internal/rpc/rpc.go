@@ -3,11 +3,13 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"time"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/zeromicro/go-zero/zrpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
@@ -34,7 +36,7 @@ func Local(services []Service) grpc.ClientConnInterface {
 
 // Dial is the way to a role in another process, at one of these addresses. It does not wait for the role to be
 // there: calls fail with errs.Busy until it is. Both sides show a certificate of the installation's own authority.
-func Dial(addresses []string, tlsConfig *tls.Config) (grpc.ClientConnInterface, error) {
+func Dial(addresses []string, tlsConfig *tls.Config) (*grpc.ClientConn, error) {
 	conf := zrpc.RpcClientConf{
 		Endpoints: addresses,
 		NonBlock:  true,
@@ -50,6 +52,24 @@ func Dial(addresses []string, tlsConfig *tls.Config) (grpc.ClientConnInterface, 
 		return nil, errs.E(errs.Internal, "rpc.Dial", err)
 	}
 	return client.Conn(), nil
+}
+
+// Check tells whether the way to a role is up, and sets about it when it is not.
+func Check(ctx context.Context, conn *grpc.ClientConn) error {
+	for {
+		state := conn.GetState()
+		switch state {
+		case connectivity.Ready:
+			return nil
+		case connectivity.Idle:
+			conn.Connect()
+		case connectivity.TransientFailure, connectivity.Shutdown:
+			return errs.E(errs.Busy, "rpc.Check", errs.Code("role_unavailable"), errors.New(conn.Target()))
+		}
+		if !conn.WaitForStateChange(ctx, state) {
+			return errs.Wrap("rpc.Check", ctx.Err())
+		}
+	}
 }
 
 // Server serves this process's roles to others.

@@ -54,8 +54,15 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 		return done, nil // this request was here before, and its answer got lost
 	}
 	from := &bodyReader{r: body}
+	b := new(filemetapb.Blob)
 	ref, err := blob.Write(ctx, s.Blobs, from, blob.Want{
-		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(), Check: p.sums.check,
+		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(),
+		Check: func(blocks []blob.Sum) error {
+			if len(blocks) == 1 {
+				b.Sha256 = blocks[0][:] // the plain SHA-256 of all there is
+			}
+			return p.sums.check()
+		},
 	})
 	switch {
 	case from.err != nil:
@@ -65,13 +72,13 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	case err != nil:
 		return nil, errs.Wrap(op, err)
 	}
-	b := &filemetapb.Blob{Digest: ref.Digest[:], Size: ref.Size}
+	b.Digest, b.Size = ref.Digest[:], ref.Size
 	p.target.Size = ref.Size
 	done, err := s.Tree.Commit(ctx, &filemetapb.CommitRequest{Target: p.target, Blob: b, ModifiedAt: p.modifiedAt})
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	if b.Sha256 = p.sums.sha256(); b.Sha256 != nil {
+	if b.Sha256 = p.sums.sha256(); b.Sha256 != nil && ref.Size > blob.BlockSize {
 		// The sums are a convenience, kept where they were computed anyway; the upload stands without them.
 		_, _ = s.Tree.PutSums(ctx, b)
 	}
@@ -161,4 +168,3 @@ var conflicts = map[string]filemetapb.Conflict{
 }
 
 var _ API = (*Service)(nil)
-

@@ -179,7 +179,7 @@ func nothingLeft(t *testing.T, s blob.Store) {
 		{"other digest", t.Context(), whole(), blob.Want{Size: size, Digest: blob.Digest{1}, Limit: -1}, errs.Invalid},
 		{"over the limit by a byte", t.Context(), whole(), blob.Want{Size: -1, Limit: size - 1}, errs.OverQuota},
 		{"over the limit by its own account", t.Context(), whole(), blob.Want{Size: size, Limit: size - 1}, errs.OverQuota},
-		{"check refuses", t.Context(), whole(), blob.Want{Size: -1, Limit: size, Check: func() error {
+		{"check refuses", t.Context(), whole(), blob.Want{Size: -1, Limit: size, Check: func([]blob.Sum) error {
 			return errs.E(errs.Invalid, "test")
 		}}, errs.Invalid},
 		{"caller gone", gone, whole(), anything, errs.Canceled},

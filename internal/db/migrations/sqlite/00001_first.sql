@@ -58,6 +58,7 @@ CREATE TABLE nodes (
     sort_key      BLOB    NOT NULL, -- collation key of the name
     size          INTEGER NOT NULL,
     digest        BLOB,
+    sha256        BLOB, -- of the whole content, where it has one block
     version       INTEGER NOT NULL,
     rev           INTEGER NOT NULL, -- grows with every change that If-Match must see
     created_at    INTEGER NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE versions (
     drive_id   INTEGER NOT NULL,
     digest     BLOB    NOT NULL,
     size       INTEGER NOT NULL,
+    sha256     BLOB,
     author_id  INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (node_id, version)
@@ -86,7 +88,7 @@ CREATE TABLE versions (
 CREATE INDEX versions_digest ON versions (digest, size);
 CREATE INDEX versions_drive ON versions (drive_id, size);
 
--- Sums of whole contents, by blob; for clients that ask, never identity.
+-- Sums of the whole contents of blobs of several blocks; for clients that ask, never identity.
 CREATE TABLE sums (
     digest BLOB NOT NULL PRIMARY KEY,
     sha256 BLOB NOT NULL,
