@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"gorm.io/driver/sqlite"
@@ -21,8 +22,10 @@ import (
 // DB is an open database. It hands out transactions only: a read sees one moment of the whole database, a write
 // is alone.
 type DB struct {
-	read, write *gorm.DB
-	close       func() error
+	read, write *sessions
+	// once guards close, and closed says that it has been.
+	once   sync.Once
+	closed error
 }
 
 // fileName of the SQLite database in the data folder.
@@ -41,56 +44,50 @@ var pragmas = []string{
 // OpenSQLite opens, or creates, the database in a data folder. Several processes may have it open.
 func OpenSQLite(dir string) (*DB, error) {
 	const op = errs.Op("db.OpenSQLite")
-	open := func(extra string, conns int) (*gorm.DB, *sql.DB, error) {
+	open := func(extra, begin string, conns int) (*sessions, error) {
 		q := url.Values{"_pragma": pragmas}
 		dsn := "file:" + (&url.URL{Path: filepath.Join(dir, fileName)}).EscapedPath() + "?" + q.Encode() + extra
 		pool, err := sql.Open("sqlite", dsn)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		pool.SetMaxOpenConns(conns)
-		pool.SetMaxIdleConns(conns)
 		g, err := gorm.Open(sqlite.New(sqlite.Config{Conn: pool}), &gorm.Config{
 			Logger:                 logger.Discard, // errors reach the caller, who knows what they mean
 			SkipDefaultTransaction: true,
-			PrepareStmt:            true,
-			TranslateError:         false,
 		})
 		if err != nil {
-			return nil, nil, errors.Join(err, pool.Close())
+			return nil, errors.Join(err, pool.Close())
 		}
-		return g, pool, nil
+		return newSessions(pool, g, begin, conns), nil
 	}
-	// SQLite has one writer at a time. One connection makes the others wait in line here, fairly and with
-	// their contexts, instead of polling the file's lock; BEGIN IMMEDIATE makes a write fail at its start or
-	// not at all when another process writes.
-	write, wpool, err := open("&_txlock=immediate", 1)
+	// SQLite has one writer at a time. One session makes the others wait in line here, fairly and with their
+	// contexts, instead of polling the file's lock; BEGIN IMMEDIATE makes a write fail at its start or not
+	// at all when another process writes.
+	write, err := open("", "BEGIN IMMEDIATE", 1)
 	if err != nil {
 		return nil, errs.E(errs.Internal, op, err)
 	}
-	read, rpool, err := open("&_pragma=query_only(1)", readers)
+	read, err := open("&_pragma=query_only(1)", "BEGIN", readers)
 	if err != nil {
-		return nil, errs.E(errs.Internal, op, errors.Join(err, wpool.Close()))
+		return nil, errs.E(errs.Internal, op, errors.Join(err, write.close()))
 	}
-	return &DB{read: read, write: write, close: func() error {
-		return errors.Join(rpool.Close(), wpool.Close())
-	}}, nil
+	return &DB{read: read, write: write}, nil
 }
 
 // Read runs fn on one snapshot of the database. What fn returns is what Read returns; a failure of the database
 // itself is errs.Busy, as it may well pass.
 func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return run("db.Read", d.read.WithContext(ctx), fn)
+	return run(ctx, "db.Read", d.read, fn)
 }
 
 // Write runs fn in a transaction that is durable when Write returns nil, and undone otherwise.
 func (d *DB) Write(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return run("db.Write", d.write.WithContext(ctx), fn)
+	return run(ctx, "db.Write", d.write, fn)
 }
 
-func run(op errs.Op, g *gorm.DB, fn func(tx *gorm.DB) error) error {
+func run(ctx context.Context, op errs.Op, on *sessions, fn func(tx *gorm.DB) error) error {
 	var refused error
-	err := g.Transaction(func(tx *gorm.DB) error {
+	err := on.transaction(ctx, func(tx *gorm.DB) error {
 		err := fn(tx)
 		var known *errs.Error
 		if errors.As(err, &known) {
@@ -116,12 +113,11 @@ func (d *DB) Ping(ctx context.Context) error {
 	return d.Read(ctx, func(tx *gorm.DB) error { return tx.Exec("SELECT 1").Error })
 }
 
-// Close closes every connection; in SQLite the last one also folds the log into the database file.
+// Close closes every connection; in SQLite the last one also folds the log into the database file. Transactions
+// under way end first, and no more may be begun.
 func (d *DB) Close() error {
-	if err := d.close(); err != nil {
-		return errs.E(errs.Internal, "db.Close", err)
-	}
-	return nil
+	d.once.Do(func() { d.closed = errors.Join(d.read.close(), d.write.close()) })
+	return errs.Wrap("db.Close", d.closed)
 }
 
 // versionError explains a database that a newer program has upgraded.

@@ -151,3 +151,49 @@ func TestSequence(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A transaction whose context ends, or whose function panics, is undone, and the next one finds a clean session.
+func TestTransactionIsUndone(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	insert := func(tx *gorm.DB, name string) error { return tx.Exec("INSERT INTO sequences VALUES (?, 1)", name).Error }
+	ctx, cancel := context.WithCancel(t.Context())
+	err := d.Write(ctx, func(tx *gorm.DB) error {
+		defer cancel()
+		return insert(tx, "cancelled")
+	})
+	if !errs.Is(errs.Canceled, err) {
+		t.Errorf("err = %v, want errs.Canceled", err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = d.Write(t.Context(), func(tx *gorm.DB) error {
+			if err := insert(tx, "panicked"); err != nil {
+				t.Error(err)
+			}
+			panic("test")
+		})
+	}()
+	if err := d.Write(t.Context(), func(tx *gorm.DB) error { return insert(tx, "kept") }); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	if err := d.Read(t.Context(), func(tx *gorm.DB) error {
+		return tx.Raw("SELECT name FROM sequences").Scan(&names).Error
+	}); err != nil || len(names) != 1 || names[0] != "kept" {
+		t.Errorf("rows %q, %v; want only the one that was kept", names, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Ping(t.Context()); err == nil {
+		t.Error("a closed database answers")
+	}
+}

@@ -33,11 +33,7 @@ func (d *DB) Migrate(ctx context.Context, dir string) error {
 	if err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
-	pool, err := d.write.DB()
-	if err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, steps, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, d.write.pool, steps, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
