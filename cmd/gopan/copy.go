@@ -181,7 +181,7 @@ const sameCommand = ""
 func (s *session) transfer(ctx context.Context, d direction, again string, move func(client.Progress) (client.Summary, error)) error {
 	s.report = newReport(s, d)
 	sum, err := move(s.report)
-	s.report.finish(sum)
+	s.report.finish(sum, err == nil)
 	codes := s.report.results()
 	hint := say(text{"run the same command again to go on", "再次运行同一命令即可继续"})
 	if again != sameCommand {

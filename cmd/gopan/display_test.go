@@ -110,9 +110,9 @@ func TestReportCounts(t *testing.T) {
 	if st := r.status(); st.files != 3 || st.bytes != 300 || st.allFiles != 4 || st.allBytes != 400 {
 		t.Errorf("at the end: %+v", st)
 	}
-	r.finish(client.Summary{Files: 1, Bytes: 100, Unchanged: 1, Skipped: 1, Failed: 1})
+	r.finish(client.Summary{Files: 1, Bytes: 100, Unchanged: 1, Skipped: 1, Failed: 1}, true)
 	got := stderr.String()
-	for _, want := range []string{"gopan: c: disk on fire\n", "gopan: d: skipped", "sent 1 files, 100 B, in ", "; 1 unchanged; 1 skipped; 1 failed\n"} {
+	for _, want := range []string{"gopan: c: disk on fire\n", "gopan: d: skipped", "sent 1 file, 100 B, in ", "; 1 unchanged; 1 skipped; 1 failed\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

@@ -9,15 +9,17 @@ import (
 )
 
 // direction is which way a transfer goes.
-type direction struct{ done, nothing text }
+type direction struct{ done, one, nothing text }
 
 var (
 	sent = direction{
 		text{"sent %d files, %s, in %s (%s/s)", "已上传 %d 个文件,%s,用时 %s(%s/s)"},
+		text{"sent %d file, %s, in %s (%s/s)", "已上传 %d 个文件,%s,用时 %s(%s/s)"},
 		text{"nothing to send", "没有需要上传的内容"},
 	}
 	fetched = direction{
 		text{"fetched %d files, %s, in %s (%s/s)", "已下载 %d 个文件,%s,用时 %s(%s/s)"},
+		text{"fetched %d file, %s, in %s (%s/s)", "已下载 %d 个文件,%s,用时 %s(%s/s)"},
 		text{"nothing to fetch", "没有需要下载的内容"},
 	}
 )
@@ -185,8 +187,8 @@ func (r *report) status() status {
 	return st
 }
 
-// finish takes the display away and prints the summary.
-func (r *report) finish(sum client.Summary) {
+// finish takes the display away and prints the summary; whole tells whether the transfer came to its end.
+func (r *report) finish(sum client.Summary, whole bool) {
 	r.show.close()
 	r.show = plain{w: r.s.err}
 	took := r.now().Sub(r.began)
@@ -198,15 +200,19 @@ func (r *report) finish(sum client.Summary) {
 		return
 	}
 	if !r.s.flags.quiet {
-		r.line(r.way.sum(sum, took))
+		r.line(r.way.sum(sum, took, whole))
 	}
 }
 
 // sum is the line after a transfer.
-func (d direction) sum(s client.Summary, took time.Duration) string {
-	l := say(d.nothing)
-	if s.Files > 0 {
-		l = say(d.done, s.Files, bytesText(s.Bytes), timeText(took), bytesText(perSecond(s.Bytes, took)))
+func (d direction) sum(s client.Summary, took time.Duration, whole bool) string {
+	t := d.done
+	if s.Files == 1 {
+		t = d.one
+	}
+	l := say(t, s.Files, bytesText(s.Bytes), timeText(took), bytesText(perSecond(s.Bytes, took)))
+	if s.Files == 0 && s.Failed == 0 && whole {
+		l = say(d.nothing)
 	}
 	for _, part := range []struct {
 		n int64

@@ -134,6 +134,9 @@ func (p *Process) Start(ctx context.Context) (err error) {
 	if err := p.connect(); err != nil {
 		return errs.Wrap(op, err)
 	}
+	if err := p.listenDebug(ctx); err != nil {
+		return errs.Wrap(op, err)
+	}
 	return errs.Wrap(op, p.listen(ctx, checker))
 }
 

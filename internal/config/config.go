@@ -26,6 +26,7 @@ type Config struct {
 	TrustedProxies []string `yaml:"trustedProxies"`
 
 	Log    Log    `yaml:"log"`
+	Debug  Debug  `yaml:"debug"`
 	RPC    RPC    `yaml:"rpc"`
 	Auth   Auth   `yaml:"auth"`
 	Drive  Drive  `yaml:"drive"`
@@ -45,6 +46,11 @@ type Log struct {
 	Level  string `yaml:"level"`
 	Format string `yaml:"format"`
 	All    bool   `yaml:"all"`
+}
+
+// Debug is for finding out what a process spends its time on.
+type Debug struct {
+	Listen string `yaml:"listen"`
 }
 
 // RPC is about calls between processes.
@@ -169,6 +175,11 @@ func (c Config) Check() error {
 	oneOf("log.level", c.Log.Level, "debug", "info", "error")
 	oneOf("log.format", c.Log.Format, "plain", "json")
 	oneOf("blob.verify", c.Blob.Verify, "first", "always")
+	if c.Debug.Listen != "" {
+		if host, _, err := net.SplitHostPort(c.Debug.Listen); err != nil || !net.ParseIP(host).IsLoopback() {
+			bad("debug.listen: %q is not an address of this machine alone, such as 127.0.0.1:6060", c.Debug.Listen)
+		}
+	}
 	if c.RPC.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.RPC.Listen); err != nil {
 			bad("rpc.listen: %w", err)

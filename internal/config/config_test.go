@@ -60,6 +60,7 @@ func TestRefuses(t *testing.T) {
 		"work: {grace: 1m}":                      "work.grace",
 		"data: ''":                               "data",
 		"limits: {uploads: many}":                "line 1",
+		"debug: {listen: ':6060'}":               "debug.listen",
 		"blob: {verify: never}":                  "blob.verify",
 		"drive: {quota: -1}":                     "drive.quota",
 		"auth: {sessionLife: 1m}":                "auth.sessionLife",
