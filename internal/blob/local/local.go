@@ -36,7 +36,8 @@ const (
 type Store struct {
 	dir  string
 	root *os.Root
-	tmp  string // this process's folder for what is being written, below root
+	tmp  string   // this process's folder for what is being written, below root,
+	in   *os.Root // and opened: every upload makes a file in it
 	lock *flock.Flock
 
 	// fault, set by tests alone, fails an operation on the disk in its place.
@@ -139,13 +140,17 @@ func (s *Store) claimTmp() error {
 		return err
 	}
 	s.lock = flock.New(path.Join(s.dir, s.tmp, lockFile))
-	_, err := s.lock.TryLock()
+	if _, err := s.lock.TryLock(); err != nil {
+		return err
+	}
+	var err error
+	s.in, err = s.root.OpenRoot(s.tmp)
 	return err
 }
 
 // Close drops what is being written and lets go of the folder.
 func (s *Store) Close() error {
-	err := errors.Join(s.root.RemoveAll(s.tmp), s.lock.Unlock(), s.root.Close())
+	err := errors.Join(s.in.Close(), s.root.RemoveAll(s.tmp), s.lock.Unlock(), s.root.Close())
 	if err != nil {
 		return errs.E(errs.Internal, "local.Close", err)
 	}

@@ -16,7 +16,7 @@ import (
 // pending is a file in the process's tmp folder.
 type pending struct {
 	store *Store
-	name  string
+	name  string // in the process's tmp folder
 	file  *os.File
 	// written counts the bytes since the disk was last told to begin with them.
 	written atomic.Int64
@@ -29,9 +29,9 @@ const writebackEvery = 8 << 20
 
 // Create implements blob.Store.
 func (s *Store) Create(_ context.Context, _ int64) (blob.Pending, error) {
-	p := &pending{store: s, name: path.Join(s.tmp, rand.Text())}
+	p := &pending{store: s, name: rand.Text()}
 	err := s.on("create", func() (err error) {
-		p.file, err = s.root.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		p.file, err = s.in.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		return err
 	})
 	if err != nil {
@@ -89,7 +89,7 @@ func (p *pending) Commit(_ context.Context, size int64, sums []blob.Sum) error {
 	if err := lockDir(dir, false); err != nil {
 		return diskError(op, err)
 	}
-	if err := s.on("rename", func() error { return s.root.Rename(p.name, target) }); err != nil {
+	if err := s.on("rename", func() error { return s.root.Rename(path.Join(s.tmp, p.name), target) }); err != nil {
 		return diskError(op, err)
 	}
 	if err := s.on("fsync dir", dir.Sync); err != nil {
@@ -109,7 +109,7 @@ func (p *pending) putSums(target string, sums []blob.Sum) error {
 		b = append(b, sums[i][:]...)
 	}
 	s, tmp := p.store, p.name+sumsSuffix
-	f, err := s.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.in.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -118,10 +118,10 @@ func (p *pending) putSums(target string, sums []blob.Sum) error {
 		err = s.on("fsync", f.Sync)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, s.root.Remove(tmp))
+		return errors.Join(err, s.in.Remove(tmp))
 	}
-	if err := s.on("rename", func() error { return s.root.Rename(tmp, target+sumsSuffix) }); err != nil {
-		return errors.Join(err, s.root.Remove(tmp))
+	if err := s.on("rename", func() error { return s.root.Rename(path.Join(s.tmp, tmp), target+sumsSuffix) }); err != nil {
+		return errors.Join(err, s.in.Remove(tmp))
 	}
 	return nil
 }
@@ -134,5 +134,5 @@ func (p *pending) Abort() {
 	p.done = true
 	// What cannot be removed now, the next process's sweep removes.
 	_ = p.file.Close()
-	_ = p.store.root.Remove(p.name)
+	_ = p.store.in.Remove(p.name)
 }
