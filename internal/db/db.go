@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"sync"
@@ -118,9 +117,4 @@ func (d *DB) Ping(ctx context.Context) error {
 func (d *DB) Close() error {
 	d.once.Do(func() { d.closed = errors.Join(d.read.close(), d.write.close()) })
 	return errs.Wrap("db.Close", d.closed)
-}
-
-// versionError explains a database that a newer program has upgraded.
-func versionError(have, want int64) error {
-	return fmt.Errorf("the schema is at version %d, this program knows up to %d: use a newer program", have, want)
 }

@@ -159,7 +159,9 @@ func TestTransactionIsUndone(t *testing.T) {
 	if err := d.Migrate(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	insert := func(tx *gorm.DB, name string) error { return tx.Exec("INSERT INTO sequences VALUES (?, 1)", name).Error }
+	insert := func(tx *gorm.DB, name string) error {
+		return tx.Exec("INSERT INTO sequences VALUES (?, 1)", name).Error
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	err := d.Write(ctx, func(tx *gorm.DB) error {
 		defer cancel()
@@ -195,5 +197,28 @@ func TestTransactionIsUndone(t *testing.T) {
 	}
 	if err := d.Ping(t.Context()); err == nil {
 		t.Error("a closed database answers")
+	}
+}
+
+// D12: this program runs on the schema of the next release, unless that says that it cannot.
+func TestNewerSchema(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	set := func(sql string) {
+		t.Helper()
+		if err := d.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(sql).Error }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Errorf("on the next release's schema: %v", err)
+	}
+	set("UPDATE compatibility SET oldest = 9999")
+	if err := d.Migrate(t.Context(), dir); !errs.Is(errs.Conflict, err) {
+		t.Errorf("on a schema that it cannot live with: %v", err)
 	}
 }

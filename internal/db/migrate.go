@@ -3,11 +3,13 @@ package db
 import (
 	"context"
 	"embed"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
+	"gorm.io/gorm"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -42,10 +44,27 @@ func (d *DB) Migrate(ctx context.Context, dir string) error {
 		return errs.E(errs.Internal, op, err)
 	}
 	if have > want {
-		return errs.E(errs.Conflict, op, versionError(have, want))
+		return errs.Wrap(op, d.checkNewer(ctx, have, want))
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return errs.E(errs.Internal, op, err)
+	}
+	return nil
+}
+
+// checkNewer says whether this program can work on a schema that a newer one made: the release before can, unless
+// a step was made that it could not live with (promise D12).
+func (d *DB) checkNewer(ctx context.Context, have, want int64) error {
+	const op = errs.Op("db.checkNewer")
+	var oldest int64
+	if err := d.Read(ctx, func(tx *gorm.DB) error {
+		return tx.Raw("SELECT max(oldest) FROM compatibility").Scan(&oldest).Error
+	}); err != nil {
+		return errs.Wrap(op, err)
+	}
+	if want < oldest {
+		return errs.E(errs.Conflict, op,
+			fmt.Errorf("the schema is at version %d, this program knows up to %d: use a newer program", have, want))
 	}
 	return nil
 }

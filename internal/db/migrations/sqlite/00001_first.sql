@@ -1,6 +1,13 @@
 -- +goose Up
 -- Times are milliseconds since 1970, UTC. Ids come from sequences, in blocks that a process takes at a time.
 
+-- The oldest schema version whose program still works on this schema. A step that an older program could not live
+-- with raises it; others leave it, so that the release before keeps running beside its successor.
+CREATE TABLE compatibility (
+    oldest INTEGER NOT NULL
+);
+INSERT INTO compatibility (oldest) VALUES (1);
+
 CREATE TABLE sequences (
     name TEXT NOT NULL PRIMARY KEY,
     next INTEGER NOT NULL
@@ -127,3 +134,4 @@ DROP TABLE refresh_tokens;
 DROP TABLE sessions;
 DROP TABLE users;
 DROP TABLE sequences;
+DROP TABLE compatibility;
