@@ -14,9 +14,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 RACE := CGO_ENABLED=1 CGO_CFLAGS='-O0 -g0' go
 
-# Modules beside the main one. Each is tidied and vetted; sqlitebench has benchmarks only.
-TOOL_MODULES := tools tools/sqlitebench
+# Modules beside the main one, so that what only tools and benchmarks need is not in the drive's go.mod.
+TOOL_MODULES := tools tools/bench tools/sqlitebench
 ALL_MODULES := . $(TOOL_MODULES) tools/lint tools/buf
+# Those whose code is linted like the drive's own; sqlitebench is a page of benchmarks, and slow to load.
+LINT_MODULES := . tools tools/bench
 
 # What `make gen` writes.
 GENERATED := internal/pb internal/httpapi/types_gen.go 'internal/*/api_gen.go' api/openapi.json web/src/api/schema.gen.ts
@@ -77,8 +79,8 @@ lint-go: ## the Go half of lint
 	  { printf 'gofmt would change:\n%s\n' "$$out" >&2; exit 1; }
 	@for m in $(ALL_MODULES); do go -C $$m mod tidy -diff || { echo "$$m/go.mod is not tidy" >&2; exit 1; }; done
 	@for m in . $(TOOL_MODULES); do go -C $$m vet ./...; done
-	@tool=$(call tool,staticcheck); for m in . tools; do (cd $$m && "$$tool" ./...); done
-	@tool=$(call tool,golangci-lint); for m in . tools; do (cd $$m && "$$tool" run ./...); done
+	@tool=$(call tool,staticcheck); for m in $(LINT_MODULES); do (cd $$m && "$$tool" ./...); done
+	@tool=$(call tool,golangci-lint); for m in $(LINT_MODULES); do (cd $$m && "$$tool" run ./...); done
 	@$(call tool,buf) lint
 
 .PHONY: lint-web
@@ -92,13 +94,14 @@ vuln: ## look our dependencies up in the Go vulnerability database; VULNDB=FILE.
 # --- tests ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: test-go test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
+test: ui test-go test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
 
 .PHONY: test-go
 test-go: ## Go tests under the race detector
 	@tools/scripts/need-cc.sh
-	$(RACE) test -race -vet=off -timeout 6m ./...
-	$(RACE) -C tools test -race -vet=off -timeout 6m ./...
+	@tools/scripts/need-docs.sh
+	$(RACE) test -race -vet=off -timeout 8m ./...
+	$(RACE) -C tools test -race -vet=off -timeout 8m ./...
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## the UI's unit tests
@@ -116,8 +119,9 @@ test-fuzz: ## run every fuzzer for 10 seconds (FUZZTIME=1m for longer)
 # --- measurements --------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: build ## measure the drive against the disk and against nginx
-	bench/run
+bench: build ## measure the drive beside the disk and nginx; ARGS='-quick -only put,get' are passed on
+	go build -C tools/bench -trimpath -o ../../bin/bench .
+	bin/bench $(ARGS)
 
 .PHONY: bench-sqlite
 bench-sqlite: ## compare the SQLite drivers, without C and with it

@@ -19,7 +19,7 @@ import (
 func TestAPIExamples(t *testing.T) {
 	for _, tool := range []string{"bash", "curl", "jq", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the examples need %s", tool)
+			t.Fatalf("the examples need %s", tool)
 		}
 	}
 	const password = "correct horse battery staple"
