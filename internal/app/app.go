@@ -152,6 +152,8 @@ func (p *Process) prepare(_ context.Context, create bool) error {
 	}
 	setUpLog(p.Config.Log)
 	p.conns = make(map[string]*lateConn)
+	// A process that stopped may start again.
+	p.db, p.blobs, p.services, p.routes, p.checks, p.tls = nil, nil, nil, nil, nil, nil
 	p.workCtx, p.workCancel = context.WithCancel(context.Background())
 	var err error
 	p.folder, err = OpenFolder(p.Config.Data, create)

@@ -24,6 +24,9 @@ type Folder struct {
 	StoreID string
 }
 
+// tokenKey is the file in secrets/ with the key that signs access tokens.
+const tokenKey = "token.key"
+
 // layout is the version of the folder's layout.
 const layout = 1
 
@@ -88,6 +91,12 @@ func (f Folder) make(name string) error {
 	if err := os.MkdirAll(f.secrets(), 0o700); err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
+	// Written over one of a start that was cut off, which has signed nothing.
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // crypto/rand ends the process rather than fail
+	if err := writeFile(filepath.Join(f.secrets(), tokenKey), key); err != nil {
+		return errs.E(errs.Internal, op, err)
+	}
 	// A store of a start that was cut off has an id already, which nothing refers to.
 	if err := os.RemoveAll(filepath.Join(f.blobs(), "store.json")); err != nil {
 		return errs.E(errs.Internal, op, err)
@@ -123,21 +132,15 @@ func writeFile(name string, b []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// secret gives the key of this name, 32 bytes, which the first start makes. One that is short, or that others can
-// read, is refused (promise S3).
+// secret gives the key of this name, which was made with the folder. One that is missing, short, or that others can
+// read is refused (promise S3).
 func (f Folder) secret(name string) ([]byte, error) {
 	const op = errs.Op("app.secret")
 	file := filepath.Join(f.secrets(), name)
-	lock := flock.New(file+".lock", flock.SetPermissions(0o600))
-	if err := lock.Lock(); err != nil {
-		return nil, errs.E(errs.Internal, op, err)
-	}
-	defer func() { _ = lock.Unlock() }() // as above
 	st, err := os.Stat(file)
 	if errors.Is(err, os.ErrNotExist) {
-		key := make([]byte, 32)
-		_, _ = rand.Read(key) // crypto/rand ends the process rather than fail
-		return key, errs.Wrap(op, writeFile(file, key))
+		return nil, errs.E(errs.Internal, op, fmt.Errorf("%s is missing: put it back from a backup, or write 32 random bytes there "+
+			"with mode 0600; with those everybody signs in again", file))
 	}
 	if err != nil {
 		return nil, errs.E(errs.Internal, op, err)

@@ -28,9 +28,6 @@ type Service struct {
 
 var _ API = (*Service)(nil)
 
-// maxRanges in one request; with more, the whole file is sent, as RFC 9110, section 14.2, allows.
-const maxRanges = 16
-
 // GetContentByPath implements API.
 func (s *Service) GetContentByPath(w http.ResponseWriter, r *http.Request) error {
 	var req ContentByPathRequest
@@ -87,24 +84,35 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 	ref := blob.Ref{Digest: blob.Digest(n.GetDigest()), Size: n.GetSize()}
 	setHeaders(w.Header(), n)
 	content, err := s.Blobs.Open(r.Context(), ref)
+	if errs.Is(errs.Corrupt, err) {
+		return errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), err) // whatever is wrong with it (fault F24)
+	}
 	if err != nil {
 		return errs.Wrap(op, err)
 	}
-	defer content.Close()
-	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges || len(r.Header.Values("Range")) > 1 {
-		r = r.Clone(r.Context())
-		r.Header.Del("Range")
-	}
 	modified := time.UnixMilli(n.GetModifiedAt())
+	if asked := r.Header.Values("Range"); len(asked) > 0 {
+		r = r.Clone(r.Context())
+		r.Header.Set("Range", cleanRange(asked, ref.Size))
+		w = &rangeWriter{ResponseWriter: w}
+	}
 	if f, ok := content.(*os.File); ok {
 		// Every block of the blob is known to be good: net/http has the kernel send the file.
+		defer f.Close()
 		http.ServeContent(w, r, "", modified, f)
-		return nil
+	} else {
+		guard := &guarded{Reader: content}
+		defer guard.Close()
+		http.ServeContent(w, r, "", modified, guard)
+		// ServeContent tells nobody that a read failed; the guard does, so that the connection is cut.
+		if err := guard.failed(); err != nil {
+			return err
+		}
 	}
-	guard := &guarded{Reader: content}
-	http.ServeContent(w, r, "", modified, guard)
-	// ServeContent tells nobody that a read failed; the guard does, so that the connection is cut.
-	return guard.err
+	if rw, ok := w.(*rangeWriter); ok && rw.refused {
+		return errs.E(errs.Invalid, op, errs.Code("range_not_satisfiable"), errs.Field("Range"))
+	}
+	return nil
 }
 
 // setHeaders sets what is true of a file's bytes whatever part of them is sent. Content never runs in our origin:

@@ -162,7 +162,8 @@ func (s *Service) PutSums(ctx context.Context, b *filemetapb.Blob) (*filemetapb.
 		return nil, errs.E(errs.Invalid, op)
 	}
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		return tx.Exec(`INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET
+		// The space matters: gorm takes bytes right after a parenthesis for a list of numbers.
+		return tx.Exec(`INSERT INTO sums VALUES ( ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET
 			sha1 = coalesce(excluded.sha1, sums.sha1), md5 = coalesce(excluded.md5, sums.md5)`,
 			b.GetDigest(), b.GetSha256(), b.GetSha1(), b.GetMd5()).Error
 	})

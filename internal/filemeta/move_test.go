@@ -156,7 +156,7 @@ func TestDepthAndLength(t *testing.T) {
 	}
 
 	long := strings.Repeat("长", 85) // 255 bytes
-	f.mkdir(alice, chain(long, 15))  // 15 × 256 bytes of 4096
+	f.mkdir(alice, chain(long, 15)) // 15 × 256 bytes of 4096
 	for _, c := range []struct {
 		make, code string
 		file       bool
@@ -183,7 +183,7 @@ func TestDepthAndLength(t *testing.T) {
 		}
 	}
 	// Renaming a folder makes the paths below it longer, too.
-	f.mkdir(alice, "/s"+chain(long, 15)+"/"+strings.Repeat("x", 253))
+	f.mkdir(alice, "/s"+chain(long, 15)+"/"+strings.Repeat("x", 252))
 	s := f.mustStat(alice, "/s")
 	if _, err := f.update(t.Context(), alice, s.ID, move{name: "ss"}); err != nil {
 		t.Errorf("to 4096 bytes: %v", err)

@@ -65,7 +65,10 @@ func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (
 			out = toPB(&was, at.path)
 		}
 		if out.GetSize() > 4<<20 { // several blocks
-			return tx.Raw("SELECT sha256 FROM sums WHERE digest = ?", out.GetDigest()).Scan(&out.Sha256).Error
+			var known struct{ Sha256 []byte } // gorm would take bytes of their own for a list of rows
+			err := tx.Raw("SELECT sha256 FROM sums WHERE digest = ?", out.GetDigest()).Scan(&known).Error
+			out.Sha256 = known.Sha256
+			return err
 		}
 		return nil
 	})

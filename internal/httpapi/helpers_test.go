@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +22,35 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	logx.Disable()
+	// Plain, as a person's terminal gets it: the format in which a newline would forge a line.
+	if err := logx.SetUp(logx.LogConf{Mode: "console", Encoding: "plain", Level: "debug"}); err != nil {
+		panic(err)
+	}
+	logx.SetWriter(logx.NewWriter(io.Discard))
 	os.Exit(m.Run())
 }
+
+// logLines runs fn and gives what it made the process log.
+func logLines(t *testing.T, fn func()) []string {
+	t.Helper()
+	var mu sync.Mutex
+	var out strings.Builder
+	old := logx.Reset()
+	logx.SetWriter(logx.NewWriter(writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.Write(p)
+	})))
+	defer logx.SetWriter(old)
+	fn()
+	mu.Lock()
+	defer mu.Unlock()
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // patience is how long a test waits for what must happen before it says that it does not.
 const patience = 20 * time.Second

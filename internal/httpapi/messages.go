@@ -50,14 +50,15 @@ var messages = map[string]struct{ en, zh string }{
 	"path_too_long":    {"The path would be too long.", "路径过长。"},
 
 	// Bytes.
-	"quota_exceeded":      {"The drive has not enough space left.", "网盘剩余空间不足。"},
-	"disk_full":           {"The server's disk is full.", "服务器磁盘已满。"},
-	"size_mismatch":       {"Other bytes arrived than were announced. Nothing was stored.", "收到的数据长度与声明不符，未保存任何内容。"},
-	"digest_mismatch":     {"The bytes are not what their digest says. Nothing was stored.", "数据与校验值不符，未保存任何内容。"},
-	"bad_digest":          {"The digest is malformed.", "校验值格式错误。"},
-	"body_interrupted":    {"The upload was cut off. Nothing was stored.", "上传中断，未保存任何内容。"},
-	"content_unavailable": {"The stored content is damaged or missing. Tell the administrator the request id.", "存储的内容已损坏或丢失，请将请求编号告知管理员。"},
-	"no_such_version":     {"The file has no such version.", "文件没有该版本。"},
+	"quota_exceeded":        {"The drive has not enough space left.", "网盘剩余空间不足。"},
+	"disk_full":             {"The server's disk is full.", "服务器磁盘已满。"},
+	"size_mismatch":         {"Other bytes arrived than were announced. Nothing was stored.", "收到的数据长度与声明不符，未保存任何内容。"},
+	"digest_mismatch":       {"The bytes are not what their digest says. Nothing was stored.", "数据与校验值不符，未保存任何内容。"},
+	"bad_digest":            {"The digest is malformed.", "校验值格式错误。"},
+	"body_interrupted":      {"The upload was cut off. Nothing was stored.", "上传中断，未保存任何内容。"},
+	"content_unavailable":   {"The stored content is damaged or missing. Tell the administrator the request id.", "存储的内容已损坏或丢失，请将请求编号告知管理员。"},
+	"no_such_version":       {"The file has no such version.", "文件没有该版本。"},
+	"range_not_satisfiable": {"The file has no bytes in this range.", "文件中没有所请求范围的数据。"},
 
 	// Signing in.
 	"bad_credentials": {"The login or the password is wrong.", "用户名或密码错误。"},

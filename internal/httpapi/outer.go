@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -19,12 +20,13 @@ import (
 
 // info is what the outermost handler wants to know of a request when it is over.
 type info struct {
-	id     string
-	route  string
-	user   int64
-	err    error
-	status int
-	bytes  int64
+	id       string
+	route    string
+	user     int64
+	err      error
+	status   int
+	bytes    int64
+	progress *progress
 }
 
 func (i *info) wrote() bool { return i.status != 0 }
@@ -35,7 +37,7 @@ func infoOf(ctx context.Context) *info {
 	if i, ok := ctx.Value(infoKey{}).(*info); ok {
 		return i
 	}
-	return new(info)
+	return &info{progress: new(progress)}
 }
 
 func requestID(ctx context.Context) string { return infoOf(ctx).id }
@@ -58,19 +60,25 @@ var (
 func (s *Server) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		i := &info{id: rand.Text()[:16]}
+		i := &info{id: rand.Text()[:16], progress: &progress{ctl: http.NewResponseController(w), stall: s.stall()}}
 		ctx := context.WithValue(r.Context(), infoKey{}, i)
 		out := &response{ResponseWriter: w, info: i}
+		r = r.WithContext(ctx) // net/http looks at its own request's body when the handler is done
+		if r.Body != http.NoBody {
+			// From the start: net/http itself waits for what a handler leaves unread.
+			i.progress.reading()
+			r.Body = &progressReader{ReadCloser: r.Body, progress: i.progress}
+		}
 		w.Header().Set("X-Request-Id", i.id)
 		defer func() {
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
-				logx.Errorw("panic", logx.Field("request", i.id), logx.Field("panic", fmt.Sprint(p)), logx.Field("stack", string(debug.Stack())))
+				logx.Errorw("panic", logx.Field("request", i.id), logx.Field("panic", oneLine(fmt.Sprint(p))), logx.Field("stack", string(debug.Stack())))
 				if i.wrote() {
 					p = http.ErrAbortHandler
 				} else {
 					i.err = fmt.Errorf("panic: %v", p)
-					WriteProblem(out, r.WithContext(ctx), i.err)
+					WriteProblem(out, r, i.err)
 				}
 			}
 			s.finish(r, i, time.Since(start))
@@ -78,7 +86,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 				panic(p) // net/http cuts the connection and says nothing
 			}
 		}()
-		next.ServeHTTP(out, r.WithContext(ctx))
+		next.ServeHTTP(out, r)
 	})
 }
 
@@ -106,12 +114,23 @@ func (s *Server) finish(r *http.Request, i *info, took time.Duration) {
 	what := r.Method + " " + strconv.QuoteToASCII(clip(r.URL.Path))
 	switch {
 	case i.err != nil && i.status >= 500 && !Gone(i.err):
-		logx.Errorw(what, append(fields, logx.Field("error", i.err.Error()))...)
+		logx.Errorw(what, append(fields, logx.Field("error", oneLine(i.err.Error())))...)
 	case i.err != nil:
-		logx.Infow(what, append(fields, logx.Field("error", i.err.Error()))...)
+		logx.Infow(what, append(fields, logx.Field("error", oneLine(i.err.Error())))...)
 	default:
 		logx.Infow(what, fields...)
 	}
+}
+
+// oneLine keeps what a caller sent, a field's name for example, from making a line of its own in the log or
+// moving a terminal's cursor (promise S19).
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 func method(r *http.Request) string {

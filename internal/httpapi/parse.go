@@ -162,12 +162,20 @@ func fits(t reflect.Type, value any) bool {
 			ok = ok && known[name]
 		}
 		return ok && misfit(t, m) == ""
+	case reflect.Map:
+		m, ok := value.(map[string]any)
+		for _, v := range m {
+			ok = ok && fits(t.Elem(), v)
+		}
+		return ok
 	case reflect.String:
 		_, ok := value.(string)
 		return ok
 	case reflect.Bool:
 		_, ok := value.(bool)
 		return ok
+	case reflect.Interface:
+		return true
 	}
 	_, ok := value.(json.Number) // its range is the reader's affair
 	return ok

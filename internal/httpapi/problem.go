@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -56,8 +57,11 @@ var statuses = map[errs.Kind]int{
 
 // StatusOf is the HTTP status of an error.
 func StatusOf(err error) int {
-	if errs.CodeOf(err) == "method_not_allowed" {
+	switch errs.CodeOf(err) {
+	case "method_not_allowed":
 		return http.StatusMethodNotAllowed
+	case "range_not_satisfiable":
+		return http.StatusRequestedRangeNotSatisfiable
 	}
 	return statuses[errs.KindOf(err)]
 }
@@ -84,14 +88,15 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		RequestID: requestID(r.Context()),
 	}
 	var e *errs.Error
+	var after time.Duration
 	if errors.As(err, &e) {
+		after = e.RetryAfter
 		if e.Field != "" {
 			p.Fields = []FieldProblem{{Field: string(e.Field), Code: code, Message: p.Title}}
 		}
-		if e.RetryAfter > 0 || status == http.StatusServiceUnavailable {
-			seconds := max(1, int(math.Ceil(e.RetryAfter.Seconds())))
-			w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		}
+	}
+	if after > 0 || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
 	}
 	h := w.Header()
 	if status == http.StatusUnauthorized {

@@ -11,12 +11,19 @@ import (
 type progress struct {
 	ctl   *http.ResponseController
 	stall time.Duration
+	// until, if set, is when a body must have arrived in any case.
+	until time.Time
 	// When the deadlines were last moved; moving them costs a little, so it is not done for every read.
 	read, write time.Time
 }
 
 func (p *progress) reading() {
-	if now := time.Now(); now.Sub(p.read) > p.stall/16 {
+	now := time.Now()
+	if !p.until.IsZero() && now.Add(p.stall).After(p.until) {
+		_ = p.ctl.SetReadDeadline(p.until) // as below
+		return
+	}
+	if now.Sub(p.read) > p.stall/16 {
 		p.read = now
 		_ = p.ctl.SetReadDeadline(now.Add(p.stall)) // a connection that has no deadlines keeps none
 	}

@@ -60,19 +60,13 @@ func (s *Server) Handler() (http.Handler, error) {
 		return nil, errs.E(errs.Internal, op, err)
 	}
 	raw := http.NewServeMux()
-	methods := make(map[string]map[string]bool) // of each raw pattern
 	for _, r := range s.Routes {
 		if r.Access < Public || r.Access > Admin {
 			return nil, errs.E(errs.Internal, op, fmt.Errorf("%s %s has no access rule", r.Method, r.Path))
 		}
 		h := s.serve(r)
 		if r.Raw {
-			pattern := variable.ReplaceAllString(r.Path, "{$1}")
-			if methods[pattern] == nil {
-				methods[pattern] = make(map[string]bool)
-			}
-			methods[pattern][r.Method] = true
-			raw.Handle(r.Method+" "+pattern, h)
+			raw.Handle(r.Method+" "+variable.ReplaceAllString(r.Path, "{$1}"), h)
 			continue
 		}
 		jsonServer.AddRoute(rest.Route{Method: r.Method, Path: r.Path, Handler: h})
@@ -111,12 +105,13 @@ func (s *Server) Handler() (http.Handler, error) {
 
 // restConf is what we take of go-zero's HTTP server. Off: Gunzip (unbounded), Log (it dumps whole requests,
 // credentials and all, on a 5xx), Timeout (it buffers answers; routes have deadlines of ours), MaxBytes (it
-// believes Content-Length), Breaker and Shedding (they turn one caller's failures into everybody's).
+// believes Content-Length), Breaker and Shedding (they turn one caller's failures into everybody's), Recover (it
+// answers a panic with nothing, logs the query, and lets half an answer pass for a whole one).
 func restConf() rest.RestConf {
 	var c rest.RestConf
 	c.Name = "gopan"
 	c.MaxConns = 10_000
-	c.Middlewares = rest.MiddlewaresConf{Trace: true, MaxConns: true, Recover: true}
+	c.Middlewares = rest.MiddlewaresConf{Trace: true, MaxConns: true}
 	return c
 }
 
@@ -133,15 +128,14 @@ func (s *Server) serve(route Route) http.HandlerFunc {
 			var cancel context.CancelFunc = func() {}
 			if route.Raw {
 				// Raw bodies may take any time as long as they make progress.
-				pr := &progress{ctl: http.NewResponseController(w), stall: s.stall()}
-				r.Body = &progressReader{ReadCloser: r.Body, progress: pr}
-				w = &progressWriter{ResponseWriter: w, progress: pr}
+				w = &progressWriter{ResponseWriter: w, progress: info.progress}
 			} else {
 				timeout := s.JSONTimeout
 				if timeout == 0 {
 					timeout = 30 * time.Second
 				}
 				ctx, cancel = context.WithTimeout(ctx, timeout)
+				info.progress.until, _ = ctx.Deadline()
 			}
 			defer cancel()
 			err = route.handler(w, r.WithContext(ctx))
@@ -237,7 +231,7 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	err := errs.E(errs.NotFound, "httpapi.notFound", errs.Code("no_such_route"))
 	var allow []string
 	for _, route := range s.Routes {
-		if matches(route.Path, r.URL.Path) {
+		if r.URL.Path == path.Clean(r.URL.Path) && matches(route.Path, r.URL.Path) {
 			allow = append(allow, route.Method)
 		}
 	}

@@ -5,6 +5,8 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -88,6 +90,26 @@ func fromStatus(method string, err error) error {
 		return errs.E(errs.Internal, op, err)
 	}
 	return errs.E(errs.Busy, op, errs.Code("role_unavailable"), time.Second, err)
+}
+
+// localError is fromStatus for calls in memory: only the end of the caller's context arrives as a status.
+func localError(method string, err error) error {
+	var known *errs.Error
+	if code := status.Code(err); code != codes.Canceled && code != codes.DeadlineExceeded || errors.As(err, &known) {
+		return err
+	}
+	return fromStatus(method, err)
+}
+
+// recovered makes a panic an error. zrpc does it for calls from elsewhere; in memory a call has a goroutine of its
+// own, and a panic there would end the process.
+func recovered(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errs.E(errs.Internal, errs.Op("rpc"+info.FullMethod), fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return handler(ctx, req)
 }
 
 func serverErrors(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/zeromicro/go-zero/zrpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -27,11 +29,18 @@ type Service struct {
 
 // Local is the way to services in this process: calls are function calls, errors come back as they are.
 func Local(services []Service) grpc.ClientConnInterface {
-	ch := new(inprocgrpc.Channel)
+	ch := new(inprocgrpc.Channel).WithServerUnaryInterceptor(recovered)
 	for _, s := range services {
 		ch.RegisterService(s.Desc, s.Impl)
 	}
-	return ch
+	return local{ch}
+}
+
+type local struct{ *inprocgrpc.Channel }
+
+// Invoke implements grpc.ClientConnInterface.
+func (l local) Invoke(ctx context.Context, method string, req, resp any, opts ...grpc.CallOption) error {
+	return localError(method, l.Channel.Invoke(ctx, method, req, resp, opts...))
 }
 
 // Dial is the way to a role in another process, at one of these addresses. It does not wait for the role to be
@@ -41,17 +50,25 @@ func Dial(addresses []string, tlsConfig *tls.Config) (*grpc.ClientConn, error) {
 		Endpoints: addresses,
 		NonBlock:  true,
 		Timeout:   Timeout.Milliseconds(),
-		// Off: Duration, which logs requests that fail, tokens and all.
-		Middlewares: zrpc.ClientMiddlewaresConf{Trace: true, Prometheus: true, Breaker: true, Timeout: true},
+		// Off: Duration, which logs requests that fail, tokens and all; Breaker, which goes on refusing calls for ten
+		// seconds after a role is back (a connection that is down fails at once anyway).
+		Middlewares: zrpc.ClientMiddlewaresConf{Trace: true, Prometheus: true, Timeout: true},
 	}
 	client, err := zrpc.NewClient(conf,
 		zrpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
 		zrpc.WithUnaryClientInterceptor(clientErrors),
-		zrpc.WithDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 10 * time.Second})))
+		zrpc.WithDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 10 * time.Second})),
+		zrpc.WithDialOption(grpc.WithConnectParams(reconnect)))
 	if err != nil {
 		return nil, errs.E(errs.Internal, "rpc.Dial", err)
 	}
 	return client.Conn(), nil
+}
+
+// reconnect makes a role that comes back be found within seconds; gRPC would wait up to two minutes.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
 }
 
 // Check tells whether the way to a role is up, and sets about it when it is not.
@@ -82,7 +99,7 @@ type Server struct {
 // own authority (promise S20).
 func NewServer(listen string, services []Service, tlsConfig *tls.Config) (*Server, error) {
 	s := new(Server)
-	registered := make(chan struct{})
+	registered, failed := make(chan struct{}), make(chan error, 1)
 	var conf zrpc.RpcServerConf
 	conf.Name, conf.ListenOn, conf.Timeout, conf.Health = "gopan", listen, Timeout.Milliseconds(), true
 	conf.Log.Mode, conf.Log.Encoding, conf.Log.Level = "console", "plain", "info"
@@ -103,9 +120,21 @@ func NewServer(listen string, services []Service, tlsConfig *tls.Config) (*Serve
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second}))
 	server.AddUnaryInterceptors(serverErrors)
 	s.zrpc = server
-	go server.Start() // ends with the process: zrpc holds it until go-zero's own shutdown
-	<-registered
-	return s, nil
+	go func() { // ends with the process: zrpc holds it until go-zero's own shutdown
+		// zrpc panics when it cannot listen.
+		defer func() {
+			if p := recover(); p != nil {
+				failed <- fmt.Errorf("listen on %s: %v", listen, p)
+			}
+		}()
+		server.Start()
+	}()
+	select {
+	case <-registered:
+		return s, nil
+	case err := <-failed:
+		return nil, errs.E(errs.Internal, "rpc.NewServer", err)
+	}
 }
 
 // Stop lets calls end until ctx does, then cuts them.

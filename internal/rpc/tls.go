@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -100,6 +101,9 @@ func serial() *big.Int {
 }
 
 func loadAuthority(dir string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	if st, err := os.Stat(filepath.Join(dir, caKeyFile)); err == nil && st.Mode().Perm()&0o077 != 0 {
+		return nil, nil, fmt.Errorf("others can read %s in %s (mode %v): make it 0600", caKeyFile, dir, st.Mode().Perm())
+	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile))
 	if err != nil {
 		return nil, nil, err

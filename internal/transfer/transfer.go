@@ -109,10 +109,15 @@ type limited struct {
 	n     int64
 }
 
+// ahead is how much sooner than its rate allows the reader has come so far.
+func (l *limited) ahead() time.Duration {
+	// In floats: bytes times nanoseconds leave 63 bits at 9 GB.
+	return time.Duration(float64(l.n)/float64(l.rate)*float64(time.Second)) - time.Since(l.began)
+}
+
 // Read implements io.Reader.
 func (l *limited) Read(p []byte) (int, error) {
-	ahead := time.Duration(l.n)*time.Second/time.Duration(l.rate) - time.Since(l.began)
-	if ahead > 0 {
+	if ahead := l.ahead(); ahead > 0 {
 		t := time.NewTimer(ahead)
 		defer t.Stop()
 		select {

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -223,18 +224,28 @@ func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequ
 	now := s.now()
 	where, expires := "sessions.cookie_hash = ?", int64(0)
 	var arg any
+	subject := ""
 	switch cred := req.GetCredential().(type) {
 	case *userpb.AuthenticateRequest_SessionCookie:
 		arg = hashOf(cred.SessionCookie)
 	case *userpb.AuthenticateRequest_AccessToken:
-		var c claims
-		t, err := jwt.ParseWithClaims(cred.AccessToken, &c, func(*jwt.Token) (any, error) { return s.Key, nil },
+		// Not into a struct: that would take "1" for 1.
+		c := jwt.MapClaims{}
+		t, err := jwt.ParseWithClaims(cred.AccessToken, c, func(*jwt.Token) (any, error) { return s.Key, nil }, jwt.WithJSONNumber(),
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithNotBeforeRequired(), jwt.WithTimeFunc(s.now))
-		if err != nil || t.Header["typ"] != tokenTyp || c.ID == "" || t.Header["crit"] != nil {
+		if err != nil || t.Header["typ"] != tokenTyp || t.Header["crit"] != nil {
 			return nil, bad
 		}
-		where, arg, expires = "sessions.id = ?", c.Session, c.ExpiresAt.UnixMilli()
+		id, _ := c["jti"].(string)
+		sid, _ := c["sid"].(json.Number)
+		number, err := sid.Int64()
+		end, eerr := c.GetExpirationTime()
+		if id == "" || err != nil || eerr != nil {
+			return nil, bad
+		}
+		subject, _ = c["sub"].(string)
+		where, arg, expires = "sessions.id = ?", number, end.UnixMilli()
 	default:
 		return nil, bad
 	}
@@ -247,7 +258,7 @@ func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequ
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	if ses.ID == 0 {
+	if ses.ID == 0 || expires != 0 && subject != strconv.FormatInt(a.ID, 10) {
 		return nil, bad
 	}
 	if expires == 0 || ses.ExpiresAt < expires {

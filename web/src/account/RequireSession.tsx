@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Navigate, Outlet, useLocation } from 'react-router';
 import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
-import { problemText } from '../app/notices';
+import { problemLine } from '../app/notices';
 import { useMe } from './session';
 
 // Signed in once: then a missing session means that it ended, and the sign-in page says so.
@@ -36,7 +36,7 @@ export function RequireSession() {
       <Message
         icon={<IconCloudOff size={44} />}
         title={t('problems.whileLoading')}
-        text={problemText(toProblem(me.error))}
+        text={problemLine(toProblem(me.error))}
       >
         <Button onClick={() => void me.refetch()}>{t('common.retry')}</Button>
       </Message>

@@ -7,7 +7,7 @@ import { Navigate, useSearchParams } from 'react-router';
 import { toProblem } from '../api/problem';
 import { LanguageMenu } from '../app/LanguageMenu';
 import { Logo } from '../app/Logo';
-import { problemText } from '../app/notices';
+import { problemLine } from '../app/notices';
 import { ThemeMenu } from '../app/ThemeMenu';
 import { usePageTitle } from '../app/usePageTitle';
 import { safeNext } from './next';
@@ -48,7 +48,7 @@ export function SignInPage() {
               {search.has('expired') && !problem && <Alert color="lagoon">{t('signIn.expired')}</Alert>}
               {problem && (
                 <Alert color="red" icon={<IconAlertCircle />} role="alert">
-                  {problem.status === 401 ? t('signIn.wrong') : problemText(problem)}
+                  {problem.status === 401 ? t('signIn.wrong') : problemLine(problem)}
                 </Alert>
               )}
               <TextInput

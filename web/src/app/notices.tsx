@@ -10,6 +10,12 @@ export function problemText(problem: Problem): string {
   return i18next.t(`problems.${problem.code}`, problem.detail || i18next.t('problems.unexpected'));
 }
 
+/** The same with the request's id where the server is at fault, for places with room for one line. */
+export function problemLine(problem: Problem): string {
+  const id = problem.status >= 500 && problem.requestId;
+  return id ? `${problemText(problem)} (${i18next.t('common.requestId', { id })})` : problemText(problem);
+}
+
 /** Shows a failure. A session's end shows itself: the page leads to the sign-in. */
 export function noticeProblem(title: string, error: unknown): void {
   const problem = toProblem(error);

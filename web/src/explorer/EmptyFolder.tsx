@@ -8,13 +8,11 @@ import { UploadMenu } from './UploadMenu';
 interface EmptyFolderProps {
   onNewFolder: () => void;
   onUpload: (dropped: Promise<Dropped>) => void;
-  /** Leaves the folder by the keyboard. */
-  onUp: () => void;
   /** Takes the keyboard when the reader came by it. */
   focus: boolean | undefined;
 }
 
-export function EmptyFolder({ onNewFolder, onUpload, onUp, focus }: EmptyFolderProps) {
+export function EmptyFolder({ onNewFolder, onUpload, focus }: EmptyFolderProps) {
   const { t } = useTranslation();
   return (
     <Message
@@ -27,9 +25,6 @@ export function EmptyFolder({ onNewFolder, onUpload, onUp, focus }: EmptyFolderP
           leftSection={<IconUpload size={18} />}
           ref={(button) => {
             if (focus) button?.focus();
-          }}
-          onKeyDown={(event) => {
-            if (event.key === 'Backspace') onUp();
           }}
         >
           {t('explorer.upload')}

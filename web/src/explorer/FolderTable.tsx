@@ -21,7 +21,6 @@ interface FolderTableProps {
   selection: Selection;
   onSelection: (change: (now: Selection) => Selection) => void;
   onSelectAll: () => void;
-  onUp: () => void;
   onAction: (action: NodeAction, nodes: readonly Node[], keyboard?: boolean) => void;
   /** Who takes the keyboard once the folder is read: the first row, or the one with this name. */
   focus: string | undefined;
@@ -34,7 +33,7 @@ const skeletons = 8;
  * whole folder from the start; rows that were not read yet are drawn as skeletons, and reading catches up.
  */
 export function FolderTable(props: FolderTableProps) {
-  const { name, folder, sort, onSort, selection, onSelection, onSelectAll, onUp, onAction, focus } = props;
+  const { name, folder, sort, onSort, selection, onSelection, onSelectAll, onAction, focus } = props;
   const { t } = useTranslation();
   const { nodes, total, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, isFetchNextPageError } = folder;
   const scroller = useRef<HTMLDivElement>(null);
@@ -139,9 +138,6 @@ export function FolderTable(props: FolderTableProps) {
         return;
       case 'clear':
         onSelection(select.clear);
-        return;
-      case 'up':
-        onUp();
         return;
       case 'open':
         if (node) onAction(node.kind === 'folder' ? 'open' : 'download', [node], true);

@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core';
-import { useLocalStorage } from '@mantine/hooks';
+import { useHotkeys, useLocalStorage } from '@mantine/hooks';
 import { IconAlertTriangle, IconFolderOff } from '@tabler/icons-react';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,7 +8,7 @@ import type { Node } from '../api/client';
 import { contentLink, download } from '../api/links';
 import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
-import { problemText } from '../app/notices';
+import { problemLine } from '../app/notices';
 import { useUploads } from '../uploads/UploadsProvider';
 import { Breadcrumbs } from './Breadcrumbs';
 import { DropTarget } from './DropTarget';
@@ -66,6 +66,15 @@ export function FolderView({ path, onHelp }: FolderViewProps) {
       state: { keyboard: true, from: baseName(path) } satisfies Arrival,
     });
   };
+  // Wherever the keyboard is, also while the folder is still read; but not in a dialog or menu above it.
+  const upByKey = (event: KeyboardEvent) => {
+    const inside = event.target instanceof Element && event.target.closest('[aria-modal="true"], [role="menu"]');
+    if (!inside) goUp();
+  };
+  useHotkeys([
+    ['Backspace', upByKey],
+    ['alt+ArrowUp', upByKey],
+  ]);
   const trash = (nodes: readonly Node[]) => {
     setSelection(clear);
     toTrash.mutate(nodes);
@@ -138,12 +147,7 @@ export function FolderView({ path, onHelp }: FolderViewProps) {
       {folder.isError && !folder.data ? (
         <FolderProblem error={folder.error} onRetry={() => void folder.refetch()} />
       ) : folder.data && folder.nodes.length === 0 && !folder.hasNextPage ? (
-        <EmptyFolder
-          onNewFolder={newFolder}
-          onUpload={(dropped) => upload(path, dropped)}
-          onUp={goUp}
-          focus={arrival?.keyboard}
-        />
+        <EmptyFolder onNewFolder={newFolder} onUpload={(dropped) => upload(path, dropped)} focus={arrival?.keyboard} />
       ) : (
         <FolderTable
           name={name}
@@ -153,7 +157,6 @@ export function FolderView({ path, onHelp }: FolderViewProps) {
           selection={selection}
           onSelection={setSelection}
           onSelectAll={() => void chooseAll()}
-          onUp={goUp}
           onAction={act}
           focus={arrival?.keyboard ? (arrival.from ?? 'first') : undefined}
         />
@@ -181,7 +184,7 @@ function FolderProblem({ error, onRetry }: { error: Error; onRetry: () => void }
     );
   }
   return (
-    <Message icon={<IconAlertTriangle size={44} />} title={t('explorer.errorTitle')} text={problemText(problem)}>
+    <Message icon={<IconAlertTriangle size={44} />} title={t('explorer.errorTitle')} text={problemLine(problem)}>
       <Button onClick={onRetry}>{t('common.retry')}</Button>
     </Message>
   );

@@ -2,7 +2,7 @@ import { Button, Group, Modal, TextInput } from '@mantine/core';
 import { useRef, useState, type SubmitEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { toProblem } from '../api/problem';
-import { problemText } from '../app/notices';
+import { problemLine } from '../app/notices';
 import { nameFault, stemLength, type NameFault } from './path';
 
 interface NameDialogProps {
@@ -48,7 +48,7 @@ export function NameDialog(props: NameDialogProps) {
             if (!selected.current) event.currentTarget.setSelectionRange(0, stemLength(initial));
             selected.current = true;
           }}
-          error={fault ? t(`name.${fault}`) : error && problemText(toProblem(error))}
+          error={fault ? t(`name.${fault}`) : error && problemLine(toProblem(error))}
           autoComplete="off"
           spellCheck={false}
           data-autofocus

@@ -1,6 +1,5 @@
 export type KeyCommand =
-  | { kind: 'move'; to: number; extend: boolean }
-  | { kind: 'toggle' | 'all' | 'clear' | 'up' | 'open' | 'rename' | 'trash' };
+  { kind: 'move'; to: number; extend: boolean } | { kind: 'toggle' | 'all' | 'clear' | 'open' | 'rename' | 'trash' };
 
 export interface PressedKey {
   key: string;
@@ -16,7 +15,7 @@ export function keyCommand(
   at: { index: number; last: number; page: number },
 ): KeyCommand | undefined {
   const control = event.ctrlKey || event.metaKey;
-  if (event.altKey) return event.key === 'ArrowUp' ? { kind: 'up' } : undefined;
+  if (event.altKey) return undefined;
   if (control) return event.key.toLowerCase() === 'a' ? { kind: 'all' } : undefined;
   const move = (to: number): KeyCommand => ({
     kind: 'move',
@@ -40,8 +39,6 @@ export function keyCommand(
       return { kind: 'toggle' };
     case 'Escape':
       return { kind: 'clear' };
-    case 'Backspace':
-      return { kind: 'up' };
     case 'Enter':
       return { kind: 'open' };
     case 'F2':

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import type { Node } from '../api/client';
 import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
-import { problemText } from '../app/notices';
+import { problemLine } from '../app/notices';
 import { usePageTitle } from '../app/usePageTitle';
 import { ConfirmDialog } from './ConfirmDialog';
 import { isParentGone, useEmptyTrash, usePurge, useRestore, useTrash } from './queries';
@@ -43,7 +43,7 @@ export function TrashPage() {
         <Message
           icon={<IconAlertTriangle size={44} />}
           title={t('trash.errorTitle')}
-          text={problemText(toProblem(trash.error))}
+          text={problemLine(toProblem(trash.error))}
         >
           <Button onClick={() => void trash.refetch()}>{t('common.retry')}</Button>
         </Message>

@@ -1,0 +1,249 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/livil/gopan/api"
+	"github.com/livil/gopan/internal/httpapi"
+)
+
+// documented are the routes of the OpenAPI document, "GET /api/v1/files/{id}", and whether each is public.
+func documented(t *testing.T) map[string]bool {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Security []any `json:"security"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(api.OpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for path, methods := range doc.Paths {
+		for method, m := range methods {
+			out[strings.ToUpper(method)+" "+path] = len(m.Security) == 0
+		}
+	}
+	return out
+}
+
+// public are all routes that anybody may call; a new one is a decision to be made here, too.
+var public = []string{"POST /api/v1/auth/login", "POST /api/v1/auth/refresh", "POST /api/v1/auth/session"}
+
+// G61: what the process serves is what the document says, and only the routes listed here are public.
+func TestRoutesAreDocumented(t *testing.T) {
+	d := newDrive(t)
+	doc := documented(t)
+	for route, open := range doc {
+		if open != slices.Contains(public, route) {
+			t.Errorf("%s: public: %v", route, open)
+		}
+	}
+	served := map[string]bool{}
+	for _, r := range d.routes {
+		segments := strings.Split(r.Path, "/")
+		for i, s := range segments {
+			if name, ok := strings.CutPrefix(s, ":"); ok {
+				segments[i] = "{" + name + "}"
+			}
+		}
+		route := r.Method + " " + strings.Join(segments, "/")
+		served[route] = true
+		if open, ok := doc[route]; !ok || open != (r.Access == httpapi.Public) {
+			t.Errorf("%s is served with access %d and documented %v, public %v", route, r.Access, ok, open)
+		}
+	}
+	if len(served) != len(doc) || len(doc) < 20 {
+		t.Errorf("%d routes served, %d documented", len(served), len(doc))
+	}
+}
+
+// attempts are a request for every route, aimed at a file, a folder and a thing in the trash.
+func attempts(file, trashed string) map[string]struct{ target, body string } {
+	return map[string]struct{ target, body string }{
+		"GET /api/v1/content":             {"/api/v1/content?path=/vault/plan.txt", ""},
+		"HEAD /api/v1/content":            {"/api/v1/content?path=/vault/plan.txt", ""},
+		"GET /api/v1/content/{id}":        {"/api/v1/content/" + file, ""},
+		"HEAD /api/v1/content/{id}":       {"/api/v1/content/" + file, ""},
+		"GET /api/v1/stat":                {"/api/v1/stat?path=/vault/plan.txt", ""},
+		"GET /api/v1/files":               {"/api/v1/files?path=/vault", ""},
+		"GET /api/v1/files/{id}":          {"/api/v1/files/" + file, ""},
+		"PATCH /api/v1/files/{id}":        {"/api/v1/files/" + file, `{"name":"taken.txt"}`},
+		"DELETE /api/v1/files/{id}":       {"/api/v1/files/" + file, ""},
+		"GET /api/v1/files/{id}/versions": {"/api/v1/files/" + file + "/versions", ""},
+		"POST /api/v1/trash/{id}/restore": {"/api/v1/trash/" + trashed + "/restore", `{}`},
+		"DELETE /api/v1/trash/{id}":       {"/api/v1/trash/" + trashed, ""},
+		"POST /api/v1/folders":            {"/api/v1/folders", `{"path":"/vault/mine"}`},
+		"PUT /api/v1/uploads/content":     {"/api/v1/uploads/content?path=/vault/mine.txt", "x"},
+		// Those that name nothing are about one's own things.
+		"GET /api/v1/drive":         {"/api/v1/drive", ""},
+		"GET /api/v1/trash":         {"/api/v1/trash", ""},
+		"DELETE /api/v1/trash":      {"/api/v1/trash", ""},
+		"GET /api/v1/me":            {"/api/v1/me", ""},
+		"POST /api/v1/auth/logout":  {"/api/v1/auth/logout", ""},
+		"POST /api/v1/auth/login":   {"/api/v1/auth/login", `{}`},
+		"POST /api/v1/auth/refresh": {"/api/v1/auth/refresh", `{}`},
+		"POST /api/v1/auth/session": {"/api/v1/auth/session", `{}`},
+	}
+}
+
+// own are the routes of attempts that act on what is the caller's, whoever that is.
+var own = []string{"GET /api/v1/drive", "GET /api/v1/trash", "DELETE /api/v1/trash", "GET /api/v1/me", "POST /api/v1/auth/logout"}
+
+// S1, G53, G61: nobody but its owner gets at a file, by any route. Without a good credential every route but the
+// public ones is 401; to a stranger another's things do not exist, and stay as they were.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	d := newDrive(t)
+	secret := d.put(t, "/vault/plan.txt", "c4nary content")
+	doomed := d.put(t, "/vault/old.txt", "c4nary content")
+	if r := d.ask(t, "DELETE", "/api/v1/files/"+doomed.ID, "", bearer(d.admin)); r.StatusCode != 204 {
+		t.Fatal(r.StatusCode, r.body)
+	}
+	state := func() string {
+		var all []string
+		for _, target := range []string{"/api/v1/files?path=/vault", "/api/v1/files?path=/", "/api/v1/trash", "/api/v1/drive", "/api/v1/content/" + secret.ID} {
+			all = append(all, d.ask(t, "GET", target, "", bearer(d.admin)).body)
+		}
+		return strings.Join(all, "\n")
+	}
+	before := state()
+	aims := attempts(secret.ID, doomed.ID)
+	for route := range documented(t) {
+		if _, ok := aims[route]; !ok {
+			t.Errorf("%s: this test does not try it", route)
+		}
+	}
+
+	strangers := map[string][]string{
+		"anonymous":             nil,
+		"garbage":               {bearer("garbage")},
+		"garbage cookie":        {"Cookie: gopan_session=garbage", "Sec-Fetch-Site: same-origin"},
+		"a token that expired":  {bearer(d.sign(t, -time.Hour, d.key(t)))},
+		"a token of a forger":   {bearer(d.sign(t, time.Hour, []byte(strings.Repeat("x", 32))))},
+		"a token without a sum": {bearer(d.admin[:strings.LastIndex(d.admin, ".")+1])},
+		"an id in a header":     {"X-User-Id: 1", "X-Forwarded-User: admin", "X-Original-URL: /api/v1/auth/login"},
+		"an internal caller":    {"X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1"},
+	}
+	if r := d.ask(t, "GET", "/api/v1/me", "", bearer(d.sign(t, time.Minute, d.key(t)))); r.StatusCode != 200 {
+		t.Fatalf("a token made here is not good: the expired one proves nothing (%d)", r.StatusCode)
+	}
+	for route, aim := range aims {
+		method, _, _ := strings.Cut(route, " ")
+		for who, headers := range strangers {
+			want := http.StatusUnauthorized
+			if slices.Contains(public, route) {
+				want = http.StatusBadRequest // it looked at the body: {} is not what it wants
+			}
+			r := d.ask(t, method, aim.target, aim.body, headers...)
+			if r.StatusCode != want || strings.Contains(r.body, "c4nary") {
+				t.Errorf("%s as %s: %d %s", route, who, r.StatusCode, r.body)
+			}
+			// Nor with the credential where it does not belong.
+			sep := "?"
+			if strings.Contains(aim.target, "?") {
+				sep = "&"
+			}
+			if r := d.ask(t, method, aim.target+sep+"access_token="+d.admin+"&token="+d.admin, aim.body, headers...); r.StatusCode != want {
+				t.Errorf("%s as %s, with a token in the URL: %d", route, who, r.StatusCode)
+			}
+		}
+		if slices.Contains(public, route) || route == "POST /api/v1/auth/logout" {
+			continue
+		}
+		r := d.ask(t, method, aim.target, aim.body, bearer(d.mallory))
+		if slices.Contains(own, route) {
+			if r.StatusCode >= 300 || strings.Contains(r.body, secret.ID) && route != "GET /api/v1/drive" || strings.Contains(r.body, "plan.txt") ||
+				strings.Contains(r.body, doomed.ID) && route != "GET /api/v1/drive" || strings.Contains(r.body, "old.txt") {
+				t.Errorf("%s as mallory: %d %s", route, r.StatusCode, r.body)
+			}
+			continue
+		}
+		if r.StatusCode != http.StatusNotFound || strings.Contains(r.body, "c4nary") || strings.Contains(r.body, "plan") {
+			t.Errorf("%s as mallory: %d %s", route, r.StatusCode, r.body)
+		}
+	}
+	if r := d.ask(t, "POST", "/api/v1/auth/logout", "", bearer(d.mallory)); r.StatusCode != 204 {
+		t.Errorf("logout: %d", r.StatusCode)
+	}
+	if after := state(); after != before {
+		t.Errorf("something changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// S2: "not yours" and "does not exist" are the same answer, to the byte and the header.
+func TestNotYoursLooksLikeNothing(t *testing.T) {
+	d := newDrive(t)
+	secret := d.put(t, "/vault/plan.txt", "c4nary content")
+	doomed := d.put(t, "/vault/old.txt", "c4nary content")
+	d.ask(t, "DELETE", "/api/v1/files/"+doomed.ID, "", bearer(d.admin))
+	nothing := attempts("999999999", "999999999")
+	for route, aim := range attempts(secret.ID, doomed.ID) {
+		if !strings.Contains(route, "{id}") {
+			continue
+		}
+		method, _, _ := strings.Cut(route, " ")
+		for _, extra := range [][]string{nil, {"If-Match: " + secret.ETag}, {"If-Match: \"wrong\""}, {"Range: bytes=0-3"}, {"If-None-Match: " + secret.ETag}} {
+			headers := append([]string{bearer(d.mallory)}, extra...)
+			theirs, none := d.ask(t, method, aim.target, aim.body, headers...), d.ask(t, method, nothing[route].target, aim.body, headers...)
+			if a, b := seen(theirs), seen(none); a != b || theirs.StatusCode != 404 {
+				t.Errorf("%s %v:\n%s\n%s", route, extra, a, b)
+			}
+		}
+	}
+	// A node of one's own cannot be moved to where one may not look, nor is it told whether that is there.
+	var mine node
+	d.ask(t, "PUT", "/api/v1/uploads/content?path=/mine.txt", "x", bearer(d.mallory)).into(t, &mine)
+	var vault node
+	d.ask(t, "GET", "/api/v1/stat?path=/vault", "", bearer(d.admin)).into(t, &vault)
+	theirs := d.ask(t, "PATCH", "/api/v1/files/"+mine.ID, `{"parentId":"`+vault.ID+`"}`, bearer(d.mallory))
+	none := d.ask(t, "PATCH", "/api/v1/files/"+mine.ID, `{"parentId":"999999999"}`, bearer(d.mallory))
+	if a, b := seen(theirs), seen(none); a != b || theirs.StatusCode != 404 {
+		t.Errorf("move:\n%s\n%s", a, b)
+	}
+}
+
+// seen is all that a caller sees of an answer but its id and its time.
+func seen(r reply) string {
+	h := r.Header.Clone()
+	id := h.Get("X-Request-Id")
+	for _, name := range []string{"X-Request-Id", "Date", "Traceparent"} {
+		h.Del(name)
+	}
+	var b strings.Builder
+	_ = h.Write(&b) // a Builder does not fail
+	return r.Status + "\n" + b.String() + strings.ReplaceAll(r.body, id, "ID")
+}
+
+func (d *drive) key(t *testing.T) []byte {
+	t.Helper()
+	key, err := d.folder.secret(tokenKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// sign makes a token like admin's that ends after life.
+func (d *drive) sign(t *testing.T, life time.Duration, key []byte) string {
+	t.Helper()
+	c := jwt.MapClaims{}
+	old, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(d.admin, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c["exp"] = time.Now().Add(life).Unix()
+	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	tok.Header["typ"] = old.Header["typ"]
+	s, err := tok.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"io"
+	"log"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zeromicro/go-zero/core/logx"
+	"gorm.io/gorm"
+)
+
+// S17, G22, L05: whatever goes well or wrong, no password, token, cookie, key or content is in the log, the metrics
+// or the answers to errors.
+func TestNoSecretGetsOut(t *testing.T) {
+	var out lockedBuffer
+	d := newDrive(t, func(p *Process) { p.Config.Log.All = true; p.Out = &out })
+	var logged lockedBuffer
+	old := logx.Reset()
+	logx.SetWriter(logx.NewWriter(&logged))
+	logx.SetLevel(logx.DebugLevel)
+	log.SetOutput(&logged)
+	oldSlog := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	t.Cleanup(func() {
+		logx.SetWriter(old)
+		logx.SetLevel(logx.InfoLevel)
+		slog.SetDefault(oldSlog)
+		log.SetOutput(os.Stderr)
+	})
+
+	const content, key, wrong = "c4nary-content-of-a-file", "c4nary-idempotency-key", "c4nary-wrong-password"
+	secrets := []string{content, key, wrong, adminPassword}
+	var replies []reply
+	ask := func(method, path, body string, headers ...string) reply {
+		r := d.ask(t, method, path, body, headers...)
+		if r.StatusCode >= 400 {
+			replies = append(replies, r)
+		}
+		return r
+	}
+
+	var tokens struct {
+		AccessToken  string `json:"accessToken"`
+		RefreshToken string `json:"refreshToken"`
+	}
+	ask("POST", "/api/v1/auth/login", `{"login":"admin","password":"`+adminPassword+`"}`).into(t, &tokens)
+	secrets = append(secrets, tokens.AccessToken, tokens.RefreshToken)
+	session := ask("POST", "/api/v1/auth/session", `{"login":"admin","password":"`+adminPassword+`"}`, "Origin: "+d.URL())
+	cookie := session.Cookies()[0].Value
+	secrets = append(secrets, cookie)
+	signingKey := d.key(t)
+	secrets = append(secrets, string(signingKey))
+
+	// What is wrong with a request must not be told by repeating it.
+	for _, body := range []string{
+		`{"login":"admin","password":"` + wrong + `"}`, `{"login":"` + wrong + `","password":"` + wrong + `"}`, `{"login":"admin","password":["` + wrong + `"]}`,
+		`{"login":"admin","password":"` + wrong, `{"login":"admin","password":"` + wrong + `","extra":"` + wrong + `"}`, wrong, `"` + wrong + `"`,
+	} {
+		ask("POST", "/api/v1/auth/login", body)
+		ask("POST", "/api/v1/auth/session", body, "Origin: "+d.URL())
+		ask("POST", "/api/v1/auth/refresh", strings.ReplaceAll(body, "password", "refreshToken"))
+	}
+	ask("POST", "/api/v1/auth/refresh", `{"refreshToken":"`+tokens.AccessToken+`"}`)
+	good := bearer(tokens.AccessToken)
+	for _, credential := range []string{good, "Cookie: gopan_session=" + cookie, bearer(tokens.RefreshToken), bearer(wrong), "Authorization: Basic " + wrong, "Cookie: gopan_session=" + wrong} {
+		for _, path := range []string{"/api/v1/me", "/api/v1/nowhere", "/api/v1/files/1?token=" + wrong, "/api/v1/files?limit=" + wrong, "/api/v1/files?cursor=" + wrong, "/api/v1/files?sort=%zz" + wrong} {
+			ask("GET", path, "", credential)
+		}
+		ask("POST", "/api/v1/folders", `{"path":["`+content+`"]}`, credential, "Idempotency-Key: "+key, "Origin: "+d.URL())
+		ask("POST", "/api/v1/folders", `{"path":"/x"}`, credential, "Idempotency-Key: "+key, "Origin: https://evil.example")
+	}
+	put := func(path, body string, headers ...string) reply {
+		return ask("PUT", "/api/v1/uploads/content?path="+path, body, append(headers, good)...)
+	}
+	if r := put("/a.txt", content, "Idempotency-Key: "+key); r.StatusCode >= 300 {
+		t.Fatal(r.StatusCode, r.body)
+	}
+	if r := put("/a.txt", content, "Idempotency-Key: "+key); r.StatusCode >= 300 {
+		t.Fatal(r.StatusCode, r.body)
+	}
+	put("/b.txt", content, "Idempotency-Key: "+key)
+	put("/c.txt", content, "Idempotency-Key: "+strings.Repeat(key, 100))
+	put("/d.txt", content, "Gopan-Digest: "+strings.Repeat("0", 64))
+	put("/e.txt", content, "Content-Encoding: gzip")
+	put("/f%0a.txt", content)
+	if got := ask("GET", "/api/v1/content?path=/a.txt", "", good); got.body != content {
+		t.Fatalf("the file is not there: %d", got.StatusCode)
+	}
+
+	// Failures of ours, which are logged most fully: damaged content, then a database that is gone.
+	err := filepath.WalkDir(filepath.Join(d.dir, "blobs"), func(name string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() || len(e.Name()) != 64 {
+			return err
+		}
+		return os.WriteFile(name, []byte(strings.ToUpper(content)), 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context()); err != nil { // so that the content is checked anew
+		t.Fatal(err)
+	}
+	if r := ask("GET", "/api/v1/content?path=/a.txt", "", good); r.StatusCode < 500 {
+		t.Errorf("damaged content: %d %s", r.StatusCode, r.body)
+	}
+	if err := d.db.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec("ALTER TABLE sessions RENAME TO lost").Error }); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/v1/auth/login", "/api/v1/auth/session", "/api/v1/auth/refresh"} {
+		body := `{"login":"admin","password":"` + adminPassword + `"}`
+		if strings.HasSuffix(path, "refresh") {
+			body = `{"refreshToken":"` + tokens.RefreshToken + `"}`
+		}
+		if r := ask("POST", path, body, "Origin: "+d.URL()); r.StatusCode != 503 {
+			t.Errorf("%s with a broken database: %d %s", path, r.StatusCode, r.body)
+		}
+	}
+	eventually(t, "the failures are noticed", func() bool { // tokens are kept for half a second
+		return ask("GET", "/api/v1/me", "", good).StatusCode == 503
+	})
+	metrics := d.ask(t, "GET", "/metrics", "").body
+
+	lines := logged.String()
+	if !strings.Contains(lines, "/api/v1/auth/login") || strings.Count(lines, "\n") < 50 || !strings.Contains(metrics, "gopan_http_requests_total") {
+		t.Fatalf("the log or the metrics were not caught: %d lines", strings.Count(lines, "\n"))
+	}
+	places := map[string]string{"the log": lines, "the metrics": metrics, "what the start printed": out.String()}
+	for _, r := range replies {
+		var head strings.Builder
+		_ = r.Header.Write(&head) // a Builder does not fail
+		places["the answer to "+r.Request.Method+" "+r.Request.URL.Path] += head.String() + r.body
+	}
+	for _, s := range secrets {
+		for place, text := range places {
+			if i := strings.Index(strings.ToLower(text), strings.ToLower(s)); i >= 0 {
+				t.Errorf("%.12q… is in %s: %q", s, place, text[max(0, i-200):i])
+			}
+		}
+	}
+	if len(replies) < 50 {
+		t.Errorf("only %d requests failed: the test does not try what it says", len(replies))
+	}
+}
+
+// The password that a first start makes up is printed once, to who started it, and is no admin's of a second start.
+func TestMadeUpPassword(t *testing.T) {
+	var first, second lockedBuffer
+	p := process(t.TempDir())
+	p.AdminPassword = ""
+	p.Out = &first
+	for _, out := range []io.Writer{&first, &second} {
+		p.Out = out
+		if err := p.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, rest, ok := strings.Cut(first.String(), "with password ")
+	password, _, _ := strings.Cut(rest, " ")
+	if !ok || len(password) < 16 || strings.Count(first.String(), password) != 2 { // once in each language
+		t.Errorf("%q", first.String())
+	}
+	if second.String() != "" {
+		t.Errorf("a second start printed %q", second.String())
+	}
+}

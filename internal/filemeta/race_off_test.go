@@ -1,0 +1,5 @@
+//go:build !race
+
+package filemeta
+
+const checks = 30

@@ -1,0 +1,172 @@
+package transfer_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livil/gopan/internal/auth"
+	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/blob/blobtest"
+	"github.com/livil/gopan/internal/blob/local"
+	"github.com/livil/gopan/internal/db"
+	eventlocal "github.com/livil/gopan/internal/event/local"
+	"github.com/livil/gopan/internal/filemeta"
+	"github.com/livil/gopan/internal/pb/filemetapb"
+	"github.com/livil/gopan/internal/rpc"
+	"github.com/livil/gopan/internal/transfer"
+)
+
+const (
+	storeID = "test-store"
+	owner   = 1
+	grace   = time.Hour
+)
+
+// world is a store on disk, a tree that refers to it, and the work behind them.
+type world struct {
+	*transfer.Service
+	t     *testing.T
+	dir   string // of the store
+	tree  *filemeta.Service
+	store *local.Store
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: filepath.Join(t.TempDir(), "blobs")}
+	if err := local.Init(w.dir, storeID); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.store, err = local.Open(w.dir, storeID); err != nil {
+		t.Fatal(err)
+	}
+	dbDir := t.TempDir()
+	d, err := db.OpenSQLite(dbDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Migrate(t.Context(), dbDir); err != nil {
+		t.Fatal(err)
+	}
+	w.tree = &filemeta.Service{DB: d}
+	log := eventlocal.New(w.tree.Apply)
+	w.tree.Log = log
+	t.Cleanup(func() {
+		if err := errors.Join(log.Close(), d.Close(), w.store.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: w.tree}}})
+	w.Service = &transfer.Service{
+		Blobs: w.store, Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
+	}
+	return w
+}
+
+// later sets the clock of the work ahead.
+func (w *world) later(d time.Duration) { w.Now = func() time.Time { return time.Now().Add(d) } }
+
+// put stores bytes that nothing refers to yet.
+func (w *world) put(data []byte) blob.Ref {
+	w.t.Helper()
+	ref, err := blob.Write(w.t.Context(), w.store, bytes.NewReader(data), blob.Want{Size: -1, Limit: -1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ref
+}
+
+// file stores bytes as the content of a file.
+func (w *world) file(path string, data []byte) (int64, blob.Ref) {
+	w.t.Helper()
+	ref := w.put(data)
+	r, err := w.tree.Commit(w.t.Context(), &filemetapb.CommitRequest{
+		Target: &filemetapb.Target{Actor: &filemetapb.Actor{UserId: owner}, Path: path, Parents: true},
+		Blob:   &filemetapb.Blob{Digest: ref.Digest[:], Size: ref.Size},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.GetNode().GetId(), ref
+}
+
+// random are bytes that differ for each seed.
+func random(seed, n int64) []byte { return blobtest.Bytes(seed, n) }
+
+func (w *world) collect(dryRun bool) transfer.Collected {
+	w.t.Helper()
+	c, err := w.Collect(w.t.Context(), dryRun)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) check(readData bool) transfer.Checked {
+	w.t.Helper()
+	c, err := w.Check(w.t.Context(), readData, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// whole fails the test unless a blob can be read and is what its digest says.
+func (w *world) whole(ref blob.Ref) {
+	w.t.Helper()
+	r, err := (&blob.Verifier{Store: w.store, Always: true}).Open(w.t.Context(), ref)
+	if err != nil {
+		w.t.Errorf("%s is gone: %v", ref.Digest, err)
+		return
+	}
+	defer r.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(r); err != nil || int64(b.Len()) != ref.Size {
+		w.t.Errorf("%s: %d of %d bytes, %v", ref.Digest, b.Len(), ref.Size, err)
+	}
+}
+
+// gone fails the test if anything of a blob is left.
+func (w *world) gone(ref blob.Ref) {
+	w.t.Helper()
+	for _, f := range []string{w.path(ref), w.path(ref) + ".sums"} {
+		if _, err := os.Stat(f); !errors.Is(err, os.ErrNotExist) {
+			w.t.Errorf("%s is still there: %v", filepath.Base(f), err)
+		}
+	}
+}
+
+// path of a blob's file.
+func (w *world) path(ref blob.Ref) string {
+	name := ref.Digest.String()
+	return filepath.Join(w.dir, name[:2], name)
+}
+
+// age makes a blob look as if it had been put before the grace period.
+func (w *world) age(ref blob.Ref) {
+	w.t.Helper()
+	old := time.Now().Add(-2 * grace)
+	for _, f := range []string{w.path(ref), w.path(ref) + ".sums"} {
+		if err := os.Chtimes(f, old, old); err != nil && !(strings.HasSuffix(f, ".sums") && ref.Size <= blob.BlockSize) {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// asOwner is the tree as its owner calls it.
+func (w *world) asOwner() (*filemeta.HTTP, func(error)) {
+	return &filemeta.HTTP{Service: w.tree}, func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+var principal = auth.Principal{UserID: owner}

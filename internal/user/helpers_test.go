@@ -1,0 +1,161 @@
+package user
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zeromicro/go-zero/core/logx"
+	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/auth"
+	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/httpapi"
+	"github.com/livil/gopan/internal/kv"
+	kvlocal "github.com/livil/gopan/internal/kv/local"
+	"github.com/livil/gopan/internal/pb/userpb"
+	"github.com/livil/gopan/internal/rpc"
+)
+
+func TestMain(m *testing.M) {
+	logx.Disable()
+	os.Exit(m.Run())
+}
+
+const password = "correct horse"
+
+// clock is a time that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) forward(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// fixture is a user role on a folder of its own, with the accounts admin and ann, at a time that stands still.
+type fixture struct {
+	*Service
+	*clock
+	dir string
+}
+
+func newFixture(t *testing.T) fixture {
+	t.Helper()
+	f := fixture{dir: t.TempDir(), clock: &clock{now: time.Now().Truncate(time.Second)}}
+	f.Service = f.another(t)
+	if made, err := f.EnsureAdmin(t.Context(), password); err != nil || !made {
+		t.Fatal(made, err)
+	}
+	f.exec(t, "INSERT INTO users (id, login, password_hash, role, created_at) SELECT 1001, 'ann', password_hash, 'user', 1 FROM users WHERE login = 'admin'")
+	return f
+}
+
+// another is the user role of one more process on the same folder.
+func (f fixture) another(t *testing.T) *Service {
+	t.Helper()
+	d, err := db.OpenSQLite(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	if err := d.Migrate(t.Context(), f.dir); err != nil {
+		t.Fatal(err)
+	}
+	store, err := kvlocal.Open(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	store.Now = f.clock.Now
+	return &Service{DB: d, KV: store, Key: []byte(strings.Repeat("k", 32)), Now: f.clock.Now}
+}
+
+func (f fixture) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	if err := f.DB.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(sql, args...).Error }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// signedIn gives tokens of ann's.
+func (f fixture) signedIn(t *testing.T) tokens {
+	t.Helper()
+	got, err := f.login(t.Context(), "ann", password, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// byToken and byCookie ask who a credential belongs to.
+func (f fixture) byToken(ctx context.Context, token string) (*userpb.Principal, error) {
+	return f.Authenticate(ctx, &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_AccessToken{AccessToken: token}})
+}
+
+func (f fixture) byCookie(ctx context.Context, cookie string) (*userpb.Principal, error) {
+	return f.Authenticate(ctx, &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_SessionCookie{SessionCookie: cookie}})
+}
+
+// serve answers over HTTP as a process with only this role would.
+func (f fixture) serve(t *testing.T, secure bool) string {
+	t.Helper()
+	local := rpc.Local([]rpc.Service{{Desc: &userpb.User_ServiceDesc, Impl: RPC{Service: f.Service}}})
+	s := &httpapi.Server{
+		Routes: Routes(HTTP{Service: f.Service, SecureCookies: secure}),
+		Check:  (&auth.Checker{User: userpb.NewUserClient(local), Keep: time.Nanosecond}).Check,
+	}
+	h, err := s.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(h)
+	t.Cleanup(ts.Close)
+	return ts.URL
+}
+
+// call sends a request; headers are "Name: value".
+func call(t *testing.T, method, url, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+// brokenKV is a store that cannot be reached.
+type brokenKV struct {
+	kv.Store
+	err error
+}
+
+func (b brokenKV) Add(context.Context, string, int64, time.Duration) (int64, error) { return 0, b.err }
