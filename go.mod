@@ -2,6 +2,8 @@ module github.com/livil/gopan
 
 go 1.26.8
 
+ignore ./web/node_modules
+
 require (
 	github.com/fullstorydev/grpchan v1.1.2
 	github.com/go-json-experiment/json v1.27.2
