@@ -14,12 +14,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 RACE := CGO_ENABLED=1 CGO_CFLAGS='-O0 -g0' go
 
-# Modules beside the main one, so that what only tools and benchmarks need is not in the drive's go.mod.
-TOOL_MODULES := tools tools/bench tools/sqlitebench
-ALL_MODULES := . $(TOOL_MODULES) tools/lint tools/buf
-# Those whose code is linted like the drive's own; sqlitebench is a page of benchmarks, and slow to load.
-LINT_MODULES := . tools tools/bench
-
 # What `make gen` writes.
 GENERATED := internal/pb internal/httpapi/types_gen.go 'internal/*/api_gen.go' api/openapi.json web/src/api/schema.gen.ts
 
@@ -75,13 +69,7 @@ lint: lint-go lint-web ## format, vet, staticcheck, golangci-lint, tidy, buf; es
 
 .PHONY: lint-go
 lint-go: ## the Go half of lint
-	@out=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); [ -z "$$out" ] || \
-	  { printf 'gofmt would change:\n%s\n' "$$out" >&2; exit 1; }
-	@for m in $(ALL_MODULES); do go -C $$m mod tidy -diff || { echo "$$m/go.mod is not tidy" >&2; exit 1; }; done
-	@for m in . $(TOOL_MODULES); do go -C $$m vet ./...; done
-	@tool=$(call tool,staticcheck); for m in $(LINT_MODULES); do (cd $$m && "$$tool" ./...); done
-	@tool=$(call tool,golangci-lint); for m in $(LINT_MODULES); do (cd $$m && "$$tool" run ./...); done
-	@$(call tool,buf) lint
+	@tools/scripts/lint-go.sh
 
 .PHONY: lint-web
 lint-web: web/node_modules/.package-lock.json ## the UI half of lint

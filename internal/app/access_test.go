@@ -223,7 +223,7 @@ func seen(r reply) string {
 
 func (d *drive) key(t *testing.T) []byte {
 	t.Helper()
-	key, err := d.folder.secret(tokenKey)
+	key, err := d.folder.tokenKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,13 +247,13 @@ func (p *Process) listen(ctx context.Context, checker *auth.Checker) error {
 		return err
 	}
 	p.served = make(chan error, 1)
-	go func() {
+	go func(s *http.Server, l net.Listener, served chan<- error) { // not through p, which may start again
 		if tlsConfig != nil {
-			p.served <- p.http.ServeTLS(p.listener, "", "")
+			served <- s.ServeTLS(l, "", "")
 			return
 		}
-		p.served <- p.http.Serve(p.listener)
-	}()
+		served <- s.Serve(l)
+	}(p.http, p.listener, p.served)
 	p.onStop("http", func(ctx context.Context) error {
 		// Lets requests that are under way end, and cuts what is left when time is up.
 		if err := p.http.Shutdown(ctx); err != nil {

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,8 +72,8 @@ func TestNoSecretGetsOut(t *testing.T) {
 		for _, path := range []string{"/api/v1/me", "/api/v1/nowhere", "/api/v1/files/1?token=" + wrong, "/api/v1/files?limit=" + wrong, "/api/v1/files?cursor=" + wrong, "/api/v1/files?sort=%zz" + wrong} {
 			ask("GET", path, "", credential)
 		}
-		ask("POST", "/api/v1/folders", `{"path":["`+content+`"]}`, credential, "Idempotency-Key: "+key, "Origin: "+d.URL())
-		ask("POST", "/api/v1/folders", `{"path":"/x"}`, credential, "Idempotency-Key: "+key, "Origin: https://evil.example")
+		ask("POST", "/api/v1/folders", `{"path":["`+content+`"]}`, credential, "Idempotency-Key: "+key+"-folder", "Origin: "+d.URL())
+		ask("POST", "/api/v1/folders", `{"path":"/x"}`, credential, "Idempotency-Key: "+key+"-folder", "Origin: https://evil.example")
 	}
 	put := func(path, body string, headers ...string) reply {
 		return ask("PUT", "/api/v1/uploads/content?path="+path, body, append(headers, good)...)
@@ -92,23 +94,34 @@ func TestNoSecretGetsOut(t *testing.T) {
 	}
 
 	// Failures of ours, which are logged most fully: damaged content, then a database that is gone.
-	err := filepath.WalkDir(filepath.Join(d.dir, "blobs"), func(name string, e os.DirEntry, err error) error {
-		if err != nil || e.IsDir() || len(e.Name()) != 64 {
-			return err
+	spoil := func(how func(name string) error) {
+		t.Helper()
+		err := filepath.WalkDir(filepath.Join(d.dir, "blobs"), func(name string, e os.DirEntry, err error) error {
+			if err != nil || e.IsDir() || len(e.Name()) != 64 {
+				return err
+			}
+			return how(name)
+		})
+		if err := errors.Join(err, d.Stop(t.Context()), d.Start(t.Context())); err != nil { // content is checked anew
+			t.Fatal(err)
 		}
-		return os.WriteFile(name, []byte(strings.ToUpper(content)), 0o600)
-	})
+	}
+	spoil(func(name string) error { return os.WriteFile(name, []byte(strings.ToUpper(content)), 0o600) })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL()+"/api/v1/content?path=/a.txt", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Stop(t.Context()); err != nil {
-		t.Fatal(err)
+	req.Header.Set("Authorization", "Bearer "+tokens.AccessToken)
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode < 500 && err == nil {
+			t.Errorf("damaged content: %d", resp.StatusCode)
+		}
 	}
-	if err := d.Start(t.Context()); err != nil { // so that the content is checked anew
-		t.Fatal(err)
-	}
+	spoil(os.Remove)
 	if r := ask("GET", "/api/v1/content?path=/a.txt", "", good); r.StatusCode < 500 {
-		t.Errorf("damaged content: %d %s", r.StatusCode, r.body)
+		t.Errorf("missing content: %d %s", r.StatusCode, r.body)
 	}
 	if err := d.db.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec("ALTER TABLE sessions RENAME TO lost").Error }); err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ type Folder struct {
 	StoreID string
 }
 
-// tokenKey is the file in secrets/ with the key that signs access tokens.
-const tokenKey = "token.key"
+// tokenKeyFile is the file in secrets/ with the key that signs access tokens.
+const tokenKeyFile = "token.key"
 
 // layout is the version of the folder's layout.
 const layout = 1
@@ -94,7 +94,7 @@ func (f Folder) make(name string) error {
 	// Written over one of a start that was cut off, which has signed nothing.
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // crypto/rand ends the process rather than fail
-	if err := writeFile(filepath.Join(f.secrets(), tokenKey), key); err != nil {
+	if err := writeFile(filepath.Join(f.secrets(), tokenKeyFile), key); err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
 	// A store of a start that was cut off has an id already, which nothing refers to.
@@ -132,11 +132,11 @@ func writeFile(name string, b []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// secret gives the key of this name, which was made with the folder. One that is missing, short, or that others can
+// tokenKey gives the key that signs access tokens, which was made with the folder. One that is missing, short, or that others can
 // read is refused (promise S3).
-func (f Folder) secret(name string) ([]byte, error) {
-	const op = errs.Op("app.secret")
-	file := filepath.Join(f.secrets(), name)
+func (f Folder) tokenKey() ([]byte, error) {
+	const op = errs.Op("app.tokenKey")
+	file := filepath.Join(f.secrets(), tokenKeyFile)
 	st, err := os.Stat(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errs.E(errs.Internal, op, fmt.Errorf("%s is missing: put it back from a backup, or write 32 random bytes there "+

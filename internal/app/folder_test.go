@@ -23,7 +23,7 @@ func TestFolderMadeTogether(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if keys[i], err = folders[i].secret(tokenKey); err != nil {
+			if keys[i], err = folders[i].tokenKey(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -50,7 +50,7 @@ func TestTwoInstallations(t *testing.T) {
 		if folders[i], err = OpenFolder(t.TempDir(), true); err != nil {
 			t.Fatal(err)
 		}
-		if keys[i], err = folders[i].secret(tokenKey); err != nil {
+		if keys[i], err = folders[i].tokenKey(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestFolderHalfMade(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "secrets", tokenKey), []byte("example"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "secrets", tokenKeyFile), []byte("example"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
@@ -114,7 +114,7 @@ func TestFolderHalfMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := f.secret(tokenKey); err != nil || len(key) < 32 {
+	if key, err := f.tokenKey(); err != nil || len(key) < 32 {
 		t.Errorf("%d bytes, %v", len(key), err)
 	}
 	p := process(dir)
@@ -137,7 +137,7 @@ func TestStartRefused(t *testing.T) {
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	key, store := filepath.Join(dir, "secrets", tokenKey), filepath.Join(dir, "blobs", "store.json")
+	key, store := filepath.Join(dir, "secrets", tokenKeyFile), filepath.Join(dir, "blobs", "store.json")
 	write := func(name string, b []byte, mode os.FileMode) func() error {
 		return func() error {
 			if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -158,7 +158,7 @@ func TestStartRefused(t *testing.T) {
 		name, says string
 		spoil      func() error
 	}{
-		{"key missing", tokenKey + " is missing", func() error { return os.Remove(key) }},
+		{"key missing", tokenKeyFile + " is missing", func() error { return os.Remove(key) }},
 		{"key empty", "too short", write(key, nil, 0o600)},
 		{"key short", "too short", write(key, []byte("secret"), 0o600)},
 		{"key for everybody", "0600", write(key, keep[key], 0o644)},

@@ -50,7 +50,7 @@ func startUser(ctx context.Context, p *Process) error {
 		return err
 	}
 	p.onStop("kv", func(context.Context) error { return store.Close() })
-	key, err := p.folder.secret(tokenKey)
+	key, err := p.folder.tokenKey()
 	if err != nil {
 		return err
 	}

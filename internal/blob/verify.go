@@ -50,12 +50,12 @@ func (v *Verifier) Open(ctx context.Context, ref Ref) (Reader, error) {
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
+	n := Blocks(ref.Size)
+	if n > 1 && (int64(len(sums)) != n || DigestOf(sums) != ref.Digest) {
+		return nil, closeWith(r, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "block sums"))
+	}
 	c, ok := v.seen.Get(ref.Digest)
 	if !ok {
-		n := Blocks(ref.Size)
-		if int64(len(sums)) != n && n > 1 || n > 1 && DigestOf(sums) != ref.Digest {
-			return nil, closeWith(r, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "block sums"))
-		}
 		c = &checked{good: make([]uint64, (n+63)/64), left: n}
 		v.seen.Add(ref.Digest, c)
 	}

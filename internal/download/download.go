@@ -93,8 +93,12 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 	modified := time.UnixMilli(n.GetModifiedAt())
 	if asked := r.Header.Values("Range"); len(asked) > 0 {
 		r = r.Clone(r.Context())
-		r.Header.Set("Range", cleanRange(asked, ref.Size))
-		w = &rangeWriter{ResponseWriter: w}
+		if r.Method == http.MethodHead { // RFC 9110, section 14.2: Range is for GET
+			r.Header.Del("Range")
+		} else {
+			r.Header.Set("Range", cleanRange(asked, ref.Size))
+			w = &rangeWriter{ResponseWriter: w}
+		}
 	}
 	if f, ok := content.(*os.File); ok {
 		// Every block of the blob is known to be good: net/http has the kernel send the file.

@@ -171,7 +171,7 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	if at.path.IsRoot() {
 		return errs.E(errs.Conflict, op, errs.Code("is_the_root"))
 	}
-	name, to := at.Name, at.ParentID
+	name := at.Name
 	if m.name != "" {
 		name = string(m.name)
 	}
@@ -193,7 +193,7 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	if dest, err = dest.asFolder(); err != nil {
 		return err
 	}
-	to = dest.ID
+	to := dest.ID
 	if to == at.ParentID && name == at.Name {
 		return nil
 	}

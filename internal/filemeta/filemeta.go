@@ -38,11 +38,11 @@ type Service struct {
 // UserID names an account. The user role makes them.
 type UserID int64
 
-// NodeID names a folder or a file; DriveID a drive.
-type (
-	NodeID  int64
-	DriveID int64
-)
+// NodeID names a folder or a file.
+type NodeID int64
+
+// DriveID names a drive.
+type DriveID int64
 
 func (s *Service) now() int64 {
 	if s.Now != nil {

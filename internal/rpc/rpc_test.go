@@ -246,7 +246,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	nameless.Certificates = nil
 	trusting := foreign.Clone()
 	trusting.RootCAs = c.RootCAs                                                 // knows our authority, and has a certificate of its own one
-	blind := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // an attacker is not picky
+	blind := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // an attacker is not picky
 	for name, creds := range map[string]credentials.TransportCredentials{
 		"no certificate":                   credentials.NewTLS(nameless),
 		"of another authority":             credentials.NewTLS(foreign),
@@ -417,7 +417,7 @@ func TestAuthority(t *testing.T) {
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st, err)
 	}
-	if err := os.Chmod(key, 0o644); err != nil { //nolint:gosec // what the test is about
+	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Authority(dir); err == nil || !strings.Contains(err.Error(), "0600") {

@@ -1,11 +1,12 @@
 package upload_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeromicro/go-zero/core/logx"
 
@@ -21,13 +23,13 @@ import (
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/blob/local"
 	"github.com/livil/gopan/internal/db"
-	"github.com/livil/gopan/internal/download"
 	"github.com/livil/gopan/internal/errs"
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 	"github.com/livil/gopan/internal/rpc"
+	"github.com/livil/gopan/internal/upload"
 )
 
 func TestMain(m *testing.M) {
@@ -35,9 +37,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const storeID = "test-store"
+const (
+	storeID = "test-store"
+	// patience is how long a test waits for what must happen before it says that it does not.
+	patience = 20 * time.Second
+)
 
-// server is a drive that gives out content over HTTP, its blobs on a real disk.
+// server is a drive that takes content over HTTP, its blobs on a real disk.
 type server struct {
 	t     *testing.T
 	url   string
@@ -45,9 +51,11 @@ type server struct {
 	dir   string // of the blobs
 	store *local.Store
 	tree  *filemeta.Service
+	// up is the service under test; a test may change it before its first request.
+	up *upload.Service
 }
 
-func newServer(t *testing.T, always bool) *server {
+func newServer(t *testing.T, quota int64) *server {
 	t.Helper()
 	s := &server{t: t, dir: filepath.Join(t.TempDir(), "blobs")}
 	if err := local.Init(s.dir, storeID); err != nil {
@@ -65,15 +73,13 @@ func newServer(t *testing.T, always bool) *server {
 	if err := d.Migrate(t.Context(), dbDir); err != nil {
 		t.Fatal(err)
 	}
-	s.tree = &filemeta.Service{DB: d}
+	s.tree = &filemeta.Service{DB: d, DefaultQuota: quota}
 	log := eventlocal.New(s.tree.Apply)
 	s.tree.Log = log
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s.tree}}})
-	down := &download.Service{
-		Blobs: &blob.Verifier{Store: s.store, Always: always}, Tree: filemetapb.NewFileMetaClient(conn),
-	}
+	s.up = &upload.Service{Blobs: s.store, Tree: filemetapb.NewFileMetaClient(conn)}
 	api := &httpapi.Server{
-		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), download.Routes(down)...), Check: check,
+		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), upload.Routes(s.up)...), Check: check,
 	}
 	h, err := api.Handler()
 	if err != nil {
@@ -101,46 +107,21 @@ func check(_ context.Context, c auth.Credential) (auth.Principal, error) {
 	return auth.Principal{UserID: id, Role: "user"}, nil
 }
 
-// put makes data a version of user 1's file.
-func (s *server) put(path string, data []byte) (*filemetapb.Node, blob.Ref) {
-	s.t.Helper()
-	var sums []blob.Sum
-	ref, err := blob.Write(s.t.Context(), s.store, bytes.NewReader(data), blob.Want{
-		Size: -1, Limit: -1, Check: func(all []blob.Sum) error { sums = all; return nil },
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	b := &filemetapb.Blob{Digest: ref.Digest[:], Size: ref.Size}
-	if len(sums) == 1 {
-		b.Sha256 = sums[0][:]
-	}
-	r, err := s.tree.Commit(s.t.Context(), &filemetapb.CommitRequest{
-		Target: &filemetapb.Target{Actor: &filemetapb.Actor{UserId: 1}, Path: path, Parents: true}, Blob: b,
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return r.GetNode(), ref
-}
-
-// blobPath is a blob's file.
-func (s *server) blobPath(ref blob.Ref) string {
-	name := ref.Digest.String()
-	return filepath.Join(s.dir, name[:2], name)
-}
-
-// answer is a response that was read to its end; err is why it could not be.
+// answer is a response that was read to its end.
 type answer struct {
 	*http.Response
 	body []byte
-	err  error
 }
 
-// get asks as user 1; headers are "Name: value".
-func (s *server) get(method, rawPath string, headers ...string) answer {
+// put sends a body as user 1; headers are "Name: value". A nil body is no body.
+func (s *server) put(query string, body io.Reader, headers ...string) answer {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+rawPath, nil)
+	return s.do(http.MethodPut, "/api/v1/uploads/content?"+query, body, headers...)
+}
+
+func (s *server) do(method, rawPath string, body io.Reader, headers ...string) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+rawPath, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -148,38 +129,153 @@ func (s *server) get(method, rawPath string, headers ...string) answer {
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		if name == "Authorization" {
-			req.Header.Set(name, value)
-			continue
+			req.Header.Del(name)
 		}
 		req.Header.Add(name, value)
 	}
-	// Each on a connection of its own, so that a retry of net/http's cannot hide an abort.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
-	resp, err := client.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return answer{err: err}
+		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp, body, err}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{resp, b}
 }
 
-func content(path string) string { return "/api/v1/content?path=" + url.QueryEscape(path) }
+// to is a query for a path and more.
+func to(path string, more ...string) string {
+	return "path=" + url.QueryEscape(path) + strings.Join(append([]string{""}, more...), "&")
+}
+
+// node reads the answer's node and checks its status.
+func (a answer) node(t *testing.T, status int) httpapi.Node {
+	t.Helper()
+	var n httpapi.Node
+	if err := json.Unmarshal(a.body, &n); err != nil || a.StatusCode != status {
+		t.Fatalf("%d %s, want %d and a node", a.StatusCode, a.body, status)
+	}
+	if a.Request.Method == http.MethodPut && a.Header.Get("Etag") != n.ETag {
+		t.Errorf("ETag %q, the node's is %q", a.Header.Get("Etag"), n.ETag)
+	}
+	return n
+}
 
 // wantProblem fails the test unless the answer is a problem with this status and code.
 func (a answer) wantProblem(t *testing.T, status int, code string) {
 	t.Helper()
-	if a.err != nil {
-		t.Fatal(a.err)
-	}
-	if a.StatusCode != status || a.Header.Get("Content-Type") != "application/problem+json" {
-		t.Fatalf("status %d, %s, want a problem of status %d: %.200q", a.StatusCode, a.Header.Get("Content-Type"), status, a.body)
-	}
 	var p httpapi.Problem
-	if a.Request.Method == http.MethodHead {
-		return
+	err := json.Unmarshal(a.body, &p)
+	if err != nil || a.StatusCode != status || p.Status != status || p.Code != code || p.RequestID == "" ||
+		a.Header.Get("Content-Type") != "application/problem+json" {
+		t.Fatalf("%d %s, want a problem: %d %s", a.StatusCode, a.body, status, code)
 	}
-	if err := json.Unmarshal(a.body, &p); err != nil || p.Code != code || p.Status != status || p.RequestID == "" {
-		t.Fatalf("problem %+v, %v, want code %s", p, err, code)
+}
+
+// state is all that a failed write must leave as it was (promise D4): the tree with versions, the used bytes, the
+// blobs, and what is being written.
+func (s *server) state() string {
+	s.t.Helper()
+	var b strings.Builder
+	var walk func(path string)
+	walk = func(path string) {
+		var page struct{ Items []httpapi.Node }
+		a := s.do(http.MethodGet, "/api/v1/files?limit=1000&path="+url.QueryEscape(path), nil)
+		if err := json.Unmarshal(a.body, &page); err != nil || a.StatusCode != 200 {
+			s.t.Fatalf("list %s: %d %s", path, a.StatusCode, a.body)
+		}
+		for _, n := range page.Items {
+			fmt.Fprintf(&b, "%+v\n", n)
+			if n.Kind == "folder" {
+				walk(n.Path)
+			} else {
+				fmt.Fprintf(&b, "%s\n", s.do(http.MethodGet, "/api/v1/files/"+n.ID+"/versions", nil).body)
+			}
+		}
 	}
+	walk("/")
+	fmt.Fprintf(&b, "%s\n", s.do(http.MethodGet, "/api/v1/drive", nil).body)
+	fmt.Fprintf(&b, "%v\n%d being written", s.blobs(), s.temporary())
+	return b.String()
+}
+
+// blobs are the digests in the store.
+func (s *server) blobs() map[blob.Digest]int64 {
+	s.t.Helper()
+	all := make(map[blob.Digest]int64)
+	if err := s.store.List(s.t.Context(), func(e blob.Entry) error { all[e.Digest] = e.Size; return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+// temporary counts the files that are being written.
+func (s *server) temporary() int {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "tmp", "*", "*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for _, f := range files {
+		if filepath.Base(f) != "lock" {
+			n++
+		}
+	}
+	return n
+}
+
+// wantState waits until the state is as it was: a handler whose caller has gone cleans up in its own time.
+func (s *server) wantState(want string) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		got := s.state()
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("left\n%s\nwas\n%s", got, want)
+		}
+	}
+}
+
+// content reads what a user would get of a node.
+func (s *server) content(n httpapi.Node) []byte {
+	s.t.Helper()
+	d, err := blob.ParseDigest(n.Digest)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := (&blob.Verifier{Store: s.store, Always: true}).Open(s.t.Context(), blob.Ref{Digest: d, Size: n.Size})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+// dial opens a connection that a test writes to byte by byte.
+func (s *server) dial() net.Conn {
+	s.t.Helper()
+	c, err := (&net.Dialer{}).DialContext(s.t.Context(), "tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// head is the start of a raw request to put a file.
+func head(path string, headers ...string) string {
+	return "PUT /api/v1/uploads/content?" + to(path) + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 1\r\n" +
+		strings.Join(append(headers, "\r\n"), "\r\n")
 }

@@ -58,8 +58,12 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	ref, err := blob.Write(ctx, s.Blobs, from, blob.Want{
 		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(),
 		Check: func(blocks []blob.Sum) error {
-			if len(blocks) == 1 {
-				b.Sha256 = blocks[0][:] // the plain SHA-256 of all there is
+			switch len(blocks) { // the plain SHA-256 of all there is
+			case 0:
+				none := blob.DigestOf(nil)
+				b.Sha256 = none[:]
+			case 1:
+				b.Sha256 = blocks[0][:]
 			}
 			return p.sums.check()
 		},
@@ -141,6 +145,9 @@ func (s *Service) PutContent(w http.ResponseWriter, r *http.Request) error {
 	if req.GopanDigest != "" {
 		if p.digest, err = blob.ParseDigest(req.GopanDigest); err != nil {
 			return errs.E(errs.Invalid, op, errs.Code("bad_digest"), errs.Field("Gopan-Digest"))
+		}
+		if p.digest == (blob.Digest{}) { // no content has it, and further down it would pass for none announced
+			return errs.E(errs.Invalid, op, errs.Code("digest_mismatch"), errs.Field("Gopan-Digest"))
 		}
 	}
 	if p.sums, err = parseReprDigest(req.ReprDigest); err != nil {

@@ -61,7 +61,8 @@ func (b *bench) sample(s side, round int) (figures, error) {
 	return f, nil
 }
 
-// phase runs fn on a fresh drive and notes, in the rows that fn adds, the most memory that it took.
+// phase runs fn on a fresh drive and notes, in the rows that fn adds, the most memory that it took
+// if they do not say it themselves.
 func (b *bench) phase(name string, fn func(g *gopan) error) (err error) {
 	g, done, err := b.freshGopan(name)
 	if err != nil {
@@ -80,7 +81,11 @@ func (b *bench) phase(name string, fn func(g *gopan) error) (err error) {
 		return err
 	}
 	for i := range b.rows[first:] {
-		b.rows[first+i].Phase, b.rows[first+i].PeakRSS = name, peak
+		r := &b.rows[first+i]
+		r.Phase = name
+		if r.PeakRSS == 0 {
+			r.PeakRSS = peak
+		}
 	}
 	return nil
 }

@@ -54,6 +54,19 @@ func (b *bench) freshGopan(name string) (g *gopan, done func() error, err error)
 	return g, func() error { return errors.Join(g.stop(), os.RemoveAll(data)) }, nil
 }
 
+// restart gives the phase a new process on the same data, so that it does not pay for what filled them.
+func (b *bench) restart(g *gopan) error {
+	if err := g.stop(); err != nil {
+		return err
+	}
+	again, err := b.startGopan(g.data)
+	if err != nil {
+		return err
+	}
+	g.proc = again.proc
+	return g.forgetPeak()
+}
+
 func (g *gopan) signIn(ctx context.Context) error {
 	return g.tokens(ctx, "/api/v1/auth/login", fmt.Sprintf(`{"login":"admin","password":%q}`, password))
 }
@@ -92,6 +105,10 @@ func uploadOf(path string) string {
 func contentOf(path string) string { return "/api/v1/content?path=" + url.QueryEscape(path) }
 func statOf(path string) string    { return "/api/v1/stat?path=" + url.QueryEscape(path) }
 
+// fillers are how many connections fill a folder. They are more than the phases have, for commits that come together
+// are written together.
+const fillers = 4 * connections
+
 // fill puts n small files into a folder, of size bytes each, and gives the ids of all but the first.
 func (g *gopan) fill(ctx context.Context, folder string, n, size int) ([]string, error) {
 	token, err := g.token(ctx)
@@ -102,8 +119,7 @@ func (g *gopan) fill(ctx context.Context, folder string, n, size int) ([]string,
 	if _, err := g.putAll(ctx, token, folder, 0, 1, size, 1); err != nil {
 		return nil, err
 	}
-	// More connections than the phases have: commits that come together are written together.
-	return g.putAll(ctx, token, folder, 1, n-1, size, 4*connections)
+	return g.putAll(ctx, token, folder, 1, n-1, size, fillers)
 }
 
 func (g *gopan) putAll(ctx context.Context, token, folder string, from, n, size, conns int) ([]string, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -147,7 +148,7 @@ func hashCPU() (float64, error) {
 }
 
 // get measures the download of a large file: at its first read, when the drive checks every block, and after it.
-func (b *bench) get() error {
+func (b *bench) get() (err error) {
 	src, err := b.theSource()
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (b *bench) get() error {
 	if err := os.Link(src.Name(), link); err != nil {
 		return err
 	}
-	defer os.Remove(link)
+	defer func() { err = errors.Join(err, os.Remove(link)) }()
 	path := func(round int) string { return fmt.Sprintf("/large/%d.bin", round) }
 	return b.phase("get", func(g *gopan) error {
 		for round := range b.rounds {

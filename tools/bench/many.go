@@ -86,6 +86,9 @@ func (b *bench) stat() error {
 		if _, err := g.fill(b.ctx, "/stat", stated, smallSize); err != nil {
 			return err
 		}
+		if err := b.restart(g); err != nil {
+			return err
+		}
 		ask := func(p *proc, name, method string, target func(string) string) side {
 			targets := make([]string, stated)
 			for i := range targets {
@@ -137,6 +140,9 @@ func (b *bench) rename() error {
 	return b.phase("rename", func(g *gopan) error {
 		ids, err := g.fill(b.ctx, "/rename", b.renames+1, 0)
 		if err != nil {
+			return err
+		}
+		if err := b.restart(g); err != nil {
 			return err
 		}
 		out, err := b.compare(

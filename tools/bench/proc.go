@@ -87,7 +87,7 @@ func (p *proc) ready(ctx context.Context, path string) error {
 		select {
 		case err := <-p.done:
 			p.done <- err
-			return fmt.Errorf("%s ended at once (%v):\n%s", p.name, err, tail(p.log))
+			return errors.Join(err, fmt.Errorf("%s ended at once; its log ends with:\n%s", p.name, tail(p.log)))
 		case <-ctx.Done():
 			return fmt.Errorf("%s did not answer %s: %w\n%s", p.name, path, ctx.Err(), tail(p.log))
 		case <-tick.C:

@@ -208,7 +208,7 @@ func aboutHost(dir string) host {
 		h.Disk = map[int64]string{
 			unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs",
 			unix.TMPFS_MAGIC: "tmpfs (no disk at all)", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
-		}[int64(s.Type)]
+		}[s.Type]
 		if h.Disk == "" {
 			h.Disk = fmt.Sprintf("file system %#x", s.Type)
 		}

@@ -74,11 +74,6 @@ func (p *pending) Commit(_ context.Context, size int64, sums []blob.Sum) error {
 	if err := s.on("fsync", p.file.Sync); err != nil {
 		return diskError(op, err)
 	}
-	if len(sums) > 1 {
-		if err := p.putSums(target, sums); err != nil {
-			return diskError(op, err)
-		}
-	}
 	dir, err := s.root.Open(path.Dir(target))
 	if err != nil {
 		return diskError(op, err)
@@ -88,6 +83,11 @@ func (p *pending) Commit(_ context.Context, size int64, sums []blob.Sum) error {
 	// is replaced by its equal, whose fresh time keeps Delete away from it until the commit refers to it.
 	if err := lockDir(dir, false); err != nil {
 		return diskError(op, err)
+	}
+	if len(sums) > 1 {
+		if err := p.putSums(target, sums); err != nil {
+			return diskError(op, err)
+		}
 	}
 	if err := s.on("rename", func() error { return s.root.Rename(path.Join(s.tmp, p.name), target) }); err != nil {
 		return diskError(op, err)
