@@ -132,8 +132,8 @@ func writeFile(name string, b []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// tokenKey gives the key that signs access tokens, which was made with the folder. One that is missing, short, or that others can
-// read is refused (promise S3).
+// tokenKey gives the key that signs access tokens, which was made with the folder. One that is missing, short, or
+// that others can read is refused (promise S3).
 func (f Folder) tokenKey() ([]byte, error) {
 	const op = errs.Op("app.tokenKey")
 	file := filepath.Join(f.secrets(), tokenKeyFile)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -40,7 +42,11 @@ type local struct{ *inprocgrpc.Channel }
 
 // Invoke implements grpc.ClientConnInterface.
 func (l local) Invoke(ctx context.Context, method string, req, resp any, opts ...grpc.CallOption) error {
-	return localError(method, l.Channel.Invoke(ctx, method, req, resp, opts...))
+	err := l.Channel.Invoke(ctx, method, req, resp, opts...)
+	if err == io.EOF && ctx.Err() != nil { // the channel drops an answer that comes after the caller's end
+		err = status.FromContextError(ctx.Err()).Err()
+	}
+	return localError(method, err)
 }
 
 // Dial is the way to a role in another process, at one of these addresses. It does not wait for the role to be
