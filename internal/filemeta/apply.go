@@ -70,13 +70,18 @@ type applier struct {
 	drives   map[UserID]*drive
 	children map[childKey]*node // nil: known not to be there
 	nodes    map[NodeID]*node
-	done     map[request]request // by actor and key alone
+	done     map[requestKey]request
 
 	fresh    []*node
 	dirty    map[*node]bool
 	versions []version
 	changes  []change
 	requests []request
+}
+
+type requestKey struct {
+	actor UserID
+	key   string
 }
 
 type childKey struct {
@@ -306,7 +311,7 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey()); err != nil || ok {
+	if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
 		return before, err
 	}
 	sl, err := a.place(d, p, t)
@@ -349,12 +354,12 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	}
 	o := outcome{toPB(n, sl.dir.Join(drivepath.Name(n.Name))), sl.existing == nil}
 	if key := t.GetIdempotencyKey(); key != "" {
-		r := request{user, key, n.ID, o.created, a.now}
+		r := request{user, key, deed("put", p.String()), n.ID, o.created, a.now}
 		a.requests = append(a.requests, r)
 		if a.done == nil {
-			a.done = make(map[request]request)
+			a.done = make(map[requestKey]request)
 		}
-		a.done[request{ActorID: user, Key: key}] = r
+		a.done[requestKey{user, key}] = r
 	}
 	return o, nil
 }
@@ -392,11 +397,11 @@ func (a *applier) addVersion(d *drive, n *node, author UserID) {
 }
 
 // doneBefore finds what a request with this Idempotency-Key did when it came before.
-func (a *applier) doneBefore(user UserID, key string) (outcome, bool, error) {
+func (a *applier) doneBefore(user UserID, key string, target drivepath.Path) (outcome, bool, error) {
 	if key == "" {
 		return outcome{}, false, nil
 	}
-	r, ok := a.done[request{ActorID: user, Key: key}]
+	r, ok := a.done[requestKey{user, key}]
 	if !ok {
 		if err := a.tx.Raw("SELECT * FROM requests WHERE actor_id = ? AND key = ?", user, key).Scan(&r).Error; err != nil {
 			return outcome{}, false, err
@@ -404,6 +409,9 @@ func (a *applier) doneBefore(user UserID, key string) (outcome, bool, error) {
 		if r.NodeID == 0 {
 			return outcome{}, false, nil
 		}
+	}
+	if err := r.is(deed("put", target.String())); err != nil {
+		return outcome{}, false, err
 	}
 	if n, ok := a.nodes[r.NodeID]; ok {
 		p, err := a.pathOf(n)

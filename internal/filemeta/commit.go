@@ -37,7 +37,7 @@ func (s *Service) Prepare(ctx context.Context, t *filemetapb.Target) (*filemetap
 		if err != nil {
 			return err
 		}
-		if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey()); err != nil || ok {
+		if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
 			resp.Done = &filemetapb.CommitResponse{Node: before.node, Created: before.created}
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 
 // remembered runs a write once for each Idempotency-Key: when the key has been seen, it gives the node that the
 // write gave then. do gives the node that the write is about.
-func remembered(tx *gorm.DB, user UserID, key string, now int64, do func() (NodeID, error)) (NodeID, error) {
+func remembered(tx *gorm.DB, user UserID, key string, deed []byte, now int64, do func() (NodeID, error)) (NodeID, error) {
 	if key == "" {
 		return do()
 	}
@@ -21,13 +21,13 @@ func remembered(tx *gorm.DB, user UserID, key string, now int64, do func() (Node
 		return 0, err
 	}
 	if r.NodeID != 0 {
-		return r.NodeID, nil
+		return r.NodeID, r.is(deed)
 	}
 	id, err := do()
 	if err != nil {
 		return 0, err
 	}
-	return id, tx.Create(&request{user, key, id, true, now}).Error
+	return id, tx.Create(&request{user, key, deed, id, true, now}).Error
 }
 
 // createFolder makes a folder, and with parents the missing ones above it. Then a folder that is there already
@@ -54,7 +54,7 @@ func (s *Service) createFolder(ctx context.Context, user UserID, p drivepath.Pat
 			return err
 		}
 		now := s.now()
-		id, err := remembered(tx, user, key, now, func() (NodeID, error) {
+		id, err := remembered(tx, user, key, deed("make", p.String()), now, func() (NodeID, error) {
 			return makeFolders(tx, d, p, parents, NodeID(first), now)
 		})
 		if err != nil {
@@ -147,7 +147,7 @@ func (s *Service) update(ctx context.Context, user UserID, id NodeID, m move) (p
 	}
 	var after placed
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		_, err := remembered(tx, user, m.key, s.now(), func() (NodeID, error) {
+		_, err := remembered(tx, user, m.key, deed("move", id.String()), s.now(), func() (NodeID, error) {
 			return id, s.moveNode(ctx, tx, user, id, m)
 		})
 		if err != nil {

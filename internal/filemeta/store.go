@@ -1,6 +1,8 @@
 package filemeta
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
 	"strings"
@@ -146,9 +148,25 @@ const (
 type request struct {
 	ActorID UserID `gorm:"primaryKey;autoIncrement:false"`
 	Key     string `gorm:"primaryKey"`
+	// Deed is what was asked for.
+	Deed    []byte
 	NodeID  NodeID
 	Created bool
 	At      int64
+}
+
+// deed is a short stand-in for what a request asks for: what is done, and to what.
+func deed(verb, target string) []byte {
+	sum := sha256.Sum256([]byte(verb + " " + target))
+	return sum[:16]
+}
+
+// is refuses a key that was used before to ask for something else: the caller would take that answer for this one.
+func (r request) is(deed []byte) error {
+	if !bytes.Equal(r.Deed, deed) {
+		return errs.E(errs.Conflict, "filemeta.request", errs.Code("key_reused"), errs.Field("Idempotency-Key"))
+	}
+	return nil
 }
 
 // record writes down changes of one drive, numbers them, and moves what it uses by freed bytes.

@@ -31,6 +31,7 @@ var messages = map[string]struct{ en, zh string }{
 	"bad_cursor":         {"The cursor is not valid here. Start from the first page.", "分页游标无效，请从第一页重新开始。"},
 	"bad_time":           {"The time is not valid (RFC 3339).", "时间格式无效（应为 RFC 3339）。"},
 	"encoded_body":       {"Send the bytes as they are, without Content-Encoding.", "请直接发送原始数据，不要使用 Content-Encoding。"},
+	"key_reused":         {"This Idempotency-Key was used for another request.", "此 Idempotency-Key 已用于其他请求。"},
 	"method_not_allowed": {"This method is not allowed here.", "此处不允许使用该方法。"},
 	"foreign_origin":     {"The request came from another site and was refused.", "请求来自其他网站，已被拒绝。"},
 	"no_such_route":      {"There is nothing at this address.", "此地址不存在。"},

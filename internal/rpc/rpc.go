@@ -110,8 +110,9 @@ func NewServer(listen string, services []Service, tlsConfig *tls.Config) (*Serve
 	conf.Name, conf.ListenOn, conf.Timeout, conf.Health = "gopan", listen, Timeout.Milliseconds(), true
 	conf.Log.Mode, conf.Log.Encoding, conf.Log.Level = "console", "plain", "info"
 	conf.Mode = "pro"
-	// Off: Stat, which logs requests that are slow or fail, tokens and all.
-	conf.Middlewares = zrpc.ServerMiddlewaresConf{Trace: true, Recover: true, Prometheus: true, Breaker: true}
+	// Off: Stat, which logs requests that are slow or fail, tokens and all; Breaker, which would turn damage to one
+	// file into refusals for everybody.
+	conf.Middlewares = zrpc.ServerMiddlewaresConf{Trace: true, Recover: true, Prometheus: true}
 	server, err := zrpc.NewServer(conf, func(g *grpc.Server) {
 		for _, svc := range services {
 			g.RegisterService(svc.Desc, svc.Impl)

@@ -116,6 +116,7 @@ CREATE TABLE changes (
 CREATE TABLE requests (
     actor_id INTEGER NOT NULL,
     key      TEXT    NOT NULL,
+    deed     BLOB    NOT NULL, -- stands for what was asked
     node_id  INTEGER NOT NULL,
     created  INTEGER NOT NULL,
     at       INTEGER NOT NULL,
