@@ -64,7 +64,7 @@ func fsckCommand() *cobra.Command {
 				if asJSON {
 					err = writeReport(cmd.OutOrStdout(), found)
 				} else {
-					err = tellChecked(cmd.OutOrStdout(), found, readData)
+					err = tellChecked(cmd.OutOrStdout(), found)
 				}
 				if err == nil && len(found.Problems) > 0 {
 					return &exitError{exitFailed, fmt.Errorf(say(text{"%d problems found", "发现 %d 个问题"}), len(found.Problems))}
@@ -94,7 +94,7 @@ func progressLine(w io.Writer, quiet bool) func(transfer.Checked) {
 	}
 }
 
-func tellChecked(w io.Writer, c transfer.Checked, readData bool) error {
+func tellChecked(w io.Writer, c transfer.Checked) error {
 	for _, p := range c.Problems {
 		if _, err := fmt.Fprintf(w, "%s: %s\n", p.Code, p.Detail); err != nil {
 			return err

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
-	"math/rand"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +35,8 @@ func TestRealTree(t *testing.T) {
 	run(t, login)
 
 	seed := time.Now().UnixNano()
-	random := rand.New(rand.NewSource(seed))
-	stopAt := int64(len(want)) * (5 + random.Int63n(85)) / 100
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	stopAt := int64(len(want)) * (5 + random.Int64N(85)) / 100
 	t.Logf("seed %d: the server dies after %d of %d files", seed, stopAt, len(want))
 
 	put := gopan(t.Context(), nil, "put", "-r", "-T", "--credentials", creds, src, "/src")

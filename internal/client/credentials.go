@@ -102,7 +102,7 @@ func (s Store) write(v storeFile) error {
 		err = os.Rename(f.Name(), s.Path)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		_ = os.Remove(f.Name()) // err says what went wrong
 		return err
 	}
 	if d, err := os.Open(dir); err == nil {

@@ -30,14 +30,14 @@ type DB struct {
 // fileName of the SQLite database in the data folder.
 const fileName = "gopan.db"
 
-// readers is how many connections read at once; each has a cache of 4 MB at most.
-const readers = 6
+// readers is how many connections read at once; each has a cache of 2 MB at most.
+const readers = 4
 
 // pragmas that every SQLite connection gets. synchronous=FULL makes COMMIT wait for the disk (promise D1);
 // trusted_schema and cell_size_check make a damaged or hostile file an error.
 var pragmas = []string{
 	"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "trusted_schema(0)",
-	"cache_size(-4000)", "wal_autocheckpoint(2000)", "temp_store(MEMORY)",
+	"cache_size(-2000)", "wal_autocheckpoint(2000)", "temp_store(MEMORY)",
 }
 
 // OpenSQLite opens, or creates, the database in a data folder. Several processes may have it open.

@@ -173,8 +173,12 @@ commits:
 		names[parent] = append(names[parent], string(p.Base()))
 	}
 	for parent, ns := range names {
-		var found []*node
-		if err := a.tx.Raw("SELECT * FROM nodes WHERE parent_id = ? AND name IN ?", parent, ns).Scan(&found).Error; err != nil {
+		args := []any{parent}
+		for _, name := range ns {
+			args = append(args, name)
+		}
+		found, err := nodesWhere(a.tx, "parent_id = ? AND name IN (?"+strings.Repeat(", ?", len(ns)-1)+")", args...)
+		if err != nil {
 			return err
 		}
 		for _, name := range ns {
@@ -449,11 +453,8 @@ func (a *applier) pathOf(n *node) (drivepath.Path, error) {
 
 // flush writes what the batch changed.
 func (a *applier) flush() error {
-	const rows = 200 // a statement; SQLite takes 32766 parameters, MySQL 65535
-	if len(a.fresh) > 0 {
-		if err := a.tx.CreateInBatches(a.fresh, rows).Error; err != nil {
-			return err
-		}
+	if err := insertNodes(a.tx, a.fresh); err != nil {
+		return err
 	}
 	for n := range a.dirty {
 		err := a.tx.Exec("UPDATE nodes SET size = ?, digest = ?, sha256 = ?, version = ?, rev = ?, modified_at = ? WHERE id = ?",
@@ -462,20 +463,14 @@ func (a *applier) flush() error {
 			return err
 		}
 	}
-	if len(a.versions) > 0 {
-		if err := a.tx.CreateInBatches(a.versions, rows).Error; err != nil {
-			return err
-		}
+	if err := insertVersions(a.tx, a.versions); err != nil {
+		return err
 	}
-	if len(a.changes) > 0 {
-		if err := a.tx.CreateInBatches(a.changes, rows).Error; err != nil {
-			return err
-		}
+	if err := insertChanges(a.tx, a.changes); err != nil {
+		return err
 	}
-	if len(a.requests) > 0 {
-		if err := a.tx.CreateInBatches(a.requests, rows).Error; err != nil {
-			return err
-		}
+	if err := insertRequests(a.tx, a.requests); err != nil {
+		return err
 	}
 	for _, d := range a.drives {
 		if err := d.save(a.tx); err != nil {

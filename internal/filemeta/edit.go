@@ -100,7 +100,7 @@ func makeFolders(tx *gorm.DB, d drive, p drivepath.Path, parents bool, first Nod
 	if len(fresh) == 0 {
 		return parent, nil
 	}
-	if err := tx.Create(fresh).Error; err != nil {
+	if err := insertNodes(tx, fresh); err != nil {
 		return 0, err
 	}
 	return parent, record(tx, d.ID, now, 0, created, ids...)

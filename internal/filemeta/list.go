@@ -122,13 +122,13 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 	}
 	var all []*node
 	for k := c.Kind; k <= file && len(all) < limit; k++ {
-		q := tx.Table("nodes").Where("parent_id = ? AND kind = ?", parent, k)
+		where, args := "parent_id = ? AND kind = ?", []any{parent, k}
 		if !first && k == c.Kind {
-			// The space matters: gorm takes bytes right after a parenthesis for a list of numbers.
-			q = q.Where(fmt.Sprintf("(%s, id) %s ( ?, ?)", col, cmp), value, c.ID)
+			where += fmt.Sprintf(" AND (%s, id) %s (?, ?)", col, cmp)
+			args = append(args, value, c.ID)
 		}
-		var found []*node
-		if err := q.Order(fmt.Sprintf("%s %s, id %s", col, dir, dir)).Limit(limit - len(all)).Find(&found).Error; err != nil {
+		found, err := nodesWhere(tx, fmt.Sprintf("%s ORDER BY %s %s, id %s LIMIT ?", where, col, dir, dir), append(args, limit-len(all))...)
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, found...)

@@ -182,10 +182,8 @@ func record(tx *gorm.DB, id DriveID, now, freed int64, kind changeKind, nodes ..
 		d.Seq++
 		rows[i] = change{d.ID, d.Seq, n, kind, now}
 	}
-	if len(rows) > 0 {
-		if err := tx.CreateInBatches(rows, 200).Error; err != nil {
-			return err
-		}
+	if err := insertChanges(tx, rows); err != nil {
+		return err
 	}
 	return d.save(tx)
 }

@@ -20,29 +20,25 @@ type placed struct {
 	above []NodeID
 }
 
-// child finds a node by its name in a folder.
-func child(tx *gorm.DB, parent NodeID, name string) (*node, error) {
-	var n node
-	err := tx.Raw("SELECT * FROM nodes WHERE parent_id = ? AND name = ?", parent, name).Scan(&n).Error
+// one gives the only node of a reading, or errs.NotFound.
+func one(nodes []*node, err error) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.ID == 0 {
-		return nil, errs.E(errs.NotFound, "filemeta.child")
+	if len(nodes) == 0 {
+		return nil, errs.E(errs.NotFound, "filemeta.one")
 	}
-	return &n, nil
+	return nodes[0], nil
+}
+
+// child finds a node by its name in a folder.
+func child(tx *gorm.DB, parent NodeID, name string) (*node, error) {
+	return one(nodesWhere(tx, "parent_id = ? AND name = ?", parent, name))
 }
 
 // byID reads a node, wherever it is.
 func byID(tx *gorm.DB, id NodeID) (*node, error) {
-	var n node
-	if err := tx.Raw("SELECT * FROM nodes WHERE id = ?", id).Scan(&n).Error; err != nil {
-		return nil, err
-	}
-	if n.ID == 0 {
-		return nil, errs.E(errs.NotFound, "filemeta.byID")
-	}
-	return &n, nil
+	return one(nodesWhere(tx, "id = ?", id))
 }
 
 // atPath finds a live node of the user's own drive.
@@ -54,16 +50,15 @@ func (s *Service) atPath(ctx context.Context, tx *gorm.DB, user UserID, p drivep
 	if err := d.mayUse(user); err != nil {
 		return placed{}, err
 	}
-	n, err := byID(tx, d.RootID)
-	if err != nil {
-		return placed{}, err
+	if p.IsRoot() {
+		n, err := byID(tx, d.RootID)
+		return placed{node: n, drive: d}, err
 	}
+	n := &node{ID: d.RootID} // all that the walk needs of it
 	var above []NodeID
 	for _, name := range p.Names() {
-		if n.Kind == file {
-			return placed{}, errs.E(errs.NotFound, "filemeta.atPath")
-		}
 		above = append(above, n.ID)
+		// A file holds nothing, so a path through one ends here.
 		if n, err = child(tx, n.ID, string(name)); err != nil {
 			return placed{}, err
 		}

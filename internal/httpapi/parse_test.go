@@ -1,3 +1,5 @@
+//lint:file-ignore SA5008 the tags are go-zero's
+
 package httpapi_test
 
 import (

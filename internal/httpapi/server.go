@@ -103,7 +103,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	return s.outermost(pick), nil
 }
 
-// restConf is what we take of go-zero's HTTP server. Off: Gunzip (unbounded), Log (it dumps whole requests,
+// restConf is what we take of go-zero's HTTP server. Off: Trace (nobody collects traces yet), Gunzip (unbounded), Log (it dumps whole requests,
 // credentials and all, on a 5xx), Timeout (it buffers answers; routes have deadlines of ours), MaxBytes (it
 // believes Content-Length), Breaker and Shedding (they turn one caller's failures into everybody's), Recover (it
 // answers a panic with nothing, logs the query, and lets half an answer pass for a whole one).
@@ -111,7 +111,7 @@ func restConf() rest.RestConf {
 	var c rest.RestConf
 	c.Name = "gopan"
 	c.MaxConns = 10_000
-	c.Middlewares = rest.MiddlewaresConf{Trace: true, MaxConns: true}
+	c.Middlewares = rest.MiddlewaresConf{MaxConns: true}
 	return c
 }
 

@@ -5,9 +5,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
-	"math/rand"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -40,7 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 // Bytes gives n bytes that look random and are the same for the same seed.
 func Bytes(seed, n int64) []byte {
 	b := make([]byte, n)
-	_, _ = rand.New(rand.NewSource(seed)).Read(b) // documented never to fail
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], uint64(seed))
+	_, _ = rand.NewChaCha8(key).Read(b) // documented never to fail
 	return b
 }
 

@@ -157,7 +157,7 @@ func (s *Server) parents(p string) {
 	}
 }
 
-func (s *Server) write(p string, data []byte, modified time.Time) *File {
+func (s *Server) write(p string, data []byte, modified time.Time) {
 	f := s.files[p]
 	if f == nil {
 		s.nextFile++
@@ -166,7 +166,6 @@ func (s *Server) write(p string, data []byte, modified time.Time) *File {
 	}
 	f.Data, f.Modified = data, modified
 	f.Version++
-	return f
 }
 
 func (s *Server) find(id string) string {

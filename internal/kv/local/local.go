@@ -38,7 +38,7 @@ func Open(dir string) (*Store, error) {
 		return nil, errs.E(errs.Internal, op, err)
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.Exec(`CREATE TABLE IF NOT EXISTS kv (
+	_, err = db.ExecContext(context.Background(), `CREATE TABLE IF NOT EXISTS kv (
 		key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID`)
 	if err != nil {
 		return nil, errs.E(errs.Internal, op, errors.Join(err, db.Close()))
