@@ -58,9 +58,12 @@ func (w *progressWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// sendPiece is how much goes to the kernel in one sendfile, in bytes: a caller must take at least this much in
-// the time that a stall may last.
-const sendPiece = 1 << 20
+// How much goes to the kernel in one sendfile, in bytes. A caller must take a piece in the time that a stall may
+// last, so it is small for the slow, and large for the fast, whom every piece costs a little.
+const (
+	minSend = 64 << 10
+	maxSend = 4 << 20
+)
 
 // ReadFrom implements io.ReaderFrom. It hands the file on in pieces, each with a fresh deadline.
 func (w *progressWriter) ReadFrom(r io.Reader) (total int64, err error) {
@@ -70,15 +73,21 @@ func (w *progressWriter) ReadFrom(r io.Reader) (total int64, err error) {
 		r, rest = lr.R, lr.N
 		defer func() { lr.N -= total }()
 	}
-	for rest > 0 && err == nil {
+	for piece := int64(4 * minSend); rest > 0 && err == nil; {
 		w.writing()
-		want := min(rest, sendPiece)
+		want, start := min(rest, piece), time.Now()
 		var n int64
 		n, err = io.Copy(w.ResponseWriter, &io.LimitedReader{R: r, N: want})
 		total += n
 		rest -= n
 		if n < want {
 			break
+		}
+		switch took := time.Since(start); {
+		case took < 50*time.Millisecond:
+			piece = min(2*piece, maxSend)
+		case took > time.Second:
+			piece = max(piece/2, minSend)
 		}
 	}
 	return total, err
