@@ -126,3 +126,24 @@ func (c *Checker) Check(ctx context.Context, cred Credential) (Principal, error)
 	c.seen.Add(key, a)
 	return a.Principal, nil
 }
+
+// UploadTokenHeader carries the token of one upload, which outlives the access token that began it.
+const UploadTokenHeader = "Upload-Token"
+
+type uploadTokenKey struct{}
+
+// WithUploadToken gives a context in which whoever holds a request's upload token asks. The token is not judged
+// here: it is worth something to the upload that it belongs to alone.
+func WithUploadToken(ctx context.Context, r *http.Request) (context.Context, error) {
+	h := r.Header.Values(UploadTokenHeader)
+	if len(h) != 1 || h[0] == "" || len(h[0]) > maxCredential {
+		return ctx, errs.E(errs.Unauthenticated, "auth.WithUploadToken")
+	}
+	return context.WithValue(ctx, uploadTokenKey{}, h[0]), nil
+}
+
+// UploadToken gives the upload token that was shown in ctx; "" is none.
+func UploadToken(ctx context.Context) string {
+	token, _ := ctx.Value(uploadTokenKey{}).(string)
+	return token
+}

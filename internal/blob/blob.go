@@ -92,11 +92,11 @@ type Entry struct {
 	Foreign string
 }
 
-// Pending is a blob on its way in. Nobody else sees it before Commit.
+// Pending is a blob on its way in, from its first byte to its last. Nobody else sees it before Commit.
 type Pending interface {
-	// WriteAt writes a piece, at any time, in any order, from several goroutines at once.
-	io.WriterAt
-	// Commit makes all that was written, which must be size bytes without a gap, the blob with these sums.
+	// Write appends a piece. One goroutine writes.
+	io.Writer
+	// Commit makes all that was written, which must be size bytes, the blob with these sums.
 	// When it returns nil the blob is there and would survive a power cut. Putting a blob again
 	// is a success. After an error nothing is left, and what was written is lost.
 	Commit(ctx context.Context, size int64, sums []Sum) error

@@ -177,7 +177,7 @@ func writeBlocks(ctx context.Context, p Pending, r io.Reader, want Want) (int64,
 		}
 		var werr error
 		if n > 0 {
-			_, werr = p.WriteAt((*buf)[:n], size)
+			_, werr = p.Write((*buf)[:n])
 		}
 		size += int64(n)
 		if n == 0 || werr != nil {
@@ -224,7 +224,7 @@ func writeSmall(p Pending, r io.Reader, want Want) (int64, []Sum, error) {
 	for _, h := range want.Hashes {
 		h.Write(block)
 	}
-	if _, err := p.WriteAt(block, 0); err != nil {
+	if _, err := p.Write(block); err != nil {
 		return 0, nil, errs.Wrap("blob.Write", err)
 	}
 	return int64(n), []Sum{sha256.Sum256(block)}, nil

@@ -21,7 +21,7 @@ func whoami(w http.ResponseWriter, r *http.Request) error {
 // doors has a JSON and a raw route for each rule.
 func doors() *httpapi.Server {
 	s := new(httpapi.Server)
-	for name, rule := range map[string]httpapi.Access{"public": httpapi.Public, "user": httpapi.User, "admin": httpapi.Admin} {
+	for name, rule := range map[string]httpapi.Access{"public": httpapi.Public, "user": httpapi.User, "upload": httpapi.Upload, "admin": httpapi.Admin} {
 		for _, method := range []string{"GET", "POST"} {
 			spec := httpapi.Spec{Method: method, Path: "/api/v1/raw/" + name, Access: rule, Status: 200}
 			s.Routes = append(s.Routes, httpapi.Raw(spec, whoami))
@@ -70,6 +70,14 @@ func TestAccess(t *testing.T) {
 		{"user", "", []string{"Cookie: gopan_session=garbage"}, 401, ""},
 		{"user", "", []string{"Cookie: gopan_session=ann", "Authorization: Bearer garbage"}, 401, ""},
 		{"user", "", []string{"Authorization: Bearer ann", "Authorization: Bearer root"}, 401, ""},
+		{"user", "", []string{"Upload-Token: anything"}, 401, ""},
+		{"upload", "", nil, 401, ""},
+		{"upload", "", []string{"Authorization: Bearer garbage"}, 401, ""},
+		{"upload", "", []string{"Authorization: Bearer ann"}, 200, "ann"},
+		{"upload", "", []string{"Upload-Token: the role judges it"}, 200, ""},
+		{"upload", "", []string{"Upload-Token: one", "Upload-Token: two"}, 401, ""},
+		{"upload", "", []string{"Upload-Token: it alone counts", "Authorization: Bearer ann"}, 200, ""},
+		{"admin", "", []string{"Upload-Token: anything"}, 401, ""},
 		{"admin", "", nil, 401, ""},
 		{"admin", "", []string{"Authorization: Bearer ann"}, 403, ""},
 		{"admin", "", []string{"Cookie: gopan_session=ann"}, 403, ""},

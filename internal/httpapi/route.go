@@ -15,6 +15,9 @@ const (
 	Public Access = iota + 1
 	// User routes want a signed-in account.
 	User
+	// Upload routes want a signed-in account, or the token of the upload that they are about, which the upload role
+	// judges (auth.UploadToken).
+	Upload
 	// Admin routes want an account whose role is admin.
 	Admin
 )

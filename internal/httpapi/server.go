@@ -159,6 +159,9 @@ func (s *Server) admit(r *http.Request, rule Access) (context.Context, error) {
 	if rule == Public {
 		return ctx, nil
 	}
+	if rule == Upload && len(r.Header.Values(auth.UploadTokenHeader)) > 0 {
+		return auth.WithUploadToken(ctx, r)
+	}
 	cred, err := auth.CredentialOf(r)
 	if err != nil {
 		return ctx, err

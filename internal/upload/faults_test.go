@@ -49,11 +49,11 @@ type faultyPending struct {
 	*faulty
 }
 
-func (p *faultyPending) WriteAt(b []byte, off int64) (int, error) {
+func (p *faultyPending) Write(b []byte) (int, error) {
 	if err := p.fail("write"); err != nil {
 		return 0, err
 	}
-	return p.Pending.WriteAt(b, off)
+	return p.Pending.Write(b)
 }
 
 func (p *faultyPending) Commit(ctx context.Context, size int64, sums []blob.Sum) error {

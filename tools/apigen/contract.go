@@ -85,7 +85,7 @@ type dataType struct {
 type access string
 
 // accessName maps what @server may say to the constant of package httpapi.
-var accessName = map[access]string{"public": "Public", "user": "User", "admin": "Admin"}
+var accessName = map[access]string{"public": "Public", "user": "User", "upload": "Upload", "admin": "Admin"}
 
 type route struct {
 	pos      token.Position

@@ -113,6 +113,9 @@ func describe(r *route) operation {
 	if r.access != "public" {
 		op.Security = append(op.Security, map[string][]string{"bearer": {}}, map[string][]string{"cookie": {}})
 	}
+	if r.access == "upload" {
+		op.Security = append(op.Security, map[string][]string{"upload": {}})
+	}
 	if r.access == "admin" {
 		op.Description = "For administrators only."
 	}
@@ -233,6 +236,9 @@ func fixedComponents() components {
 	})
 	cs.SecuritySchemes.set("cookie", securityScheme{
 		Type: "apiKey", In: "cookie", Name: "gopan_session", Description: "A session, for browsers.",
+	})
+	cs.SecuritySchemes.set("upload", securityScheme{
+		Type: "apiKey", In: "header", Name: "Upload-Token", Description: "The token of one upload, for that upload alone.",
 	})
 	return cs
 }

@@ -26,7 +26,6 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		test func(*testing.T, blob.Store)
 	}{
 		{"RoundTrip", roundTrip},
-		{"OutOfOrder", outOfOrder},
 		{"PutAgain", putAgain},
 		{"NothingLeft", nothingLeft},
 		{"Missing", missing},
@@ -117,33 +116,6 @@ func roundTrip(t *testing.T, s blob.Store) {
 			}
 		}
 	}
-}
-
-// Pieces may come in any order, and at once.
-func outOfOrder(t *testing.T, s blob.Store) {
-	data := Bytes(1, 2*blob.BlockSize+99)
-	p, err := s.Create(t.Context(), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sums []blob.Sum
-	var wg sync.WaitGroup
-	for i, block := range slices.Collect(slices.Chunk(data, blob.BlockSize)) {
-		sums = append(sums, sha256.Sum256(block))
-		for _, half := range [][2]int{{len(block) / 2, len(block)}, {0, len(block) / 2}} {
-			wg.Go(func() {
-				if _, err := p.WriteAt(block[half[0]:half[1]], int64(i*blob.BlockSize+half[0])); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	if err := p.Commit(t.Context(), int64(len(data)), sums); err != nil {
-		t.Fatal(err)
-	}
-	p.Abort() // does nothing after Commit
-	wantBytes(t, s, blob.Ref{Digest: DigestOf(data), Size: int64(len(data))}, data)
 }
 
 func putAgain(t *testing.T, s blob.Store) {

@@ -131,7 +131,7 @@ func TestSweep(t *testing.T) {
 	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the dead process's folder is still there: %v", err)
 	}
-	if _, err := living.WriteAt([]byte("x"), 0); err != nil {
+	if _, err := living.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if err := living.Commit(t.Context(), 1, []blob.Sum{{}}); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"sync/atomic"
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/errs"
@@ -19,7 +18,7 @@ type pending struct {
 	name  string // in the process's tmp folder
 	file  *os.File
 	// written counts the bytes since the disk was last told to begin with them.
-	written atomic.Int64
+	written int64
 	done    bool
 }
 
@@ -40,18 +39,18 @@ func (s *Store) Create(_ context.Context, _ int64) (blob.Pending, error) {
 	return p, nil
 }
 
-// WriteAt implements io.WriterAt.
-func (p *pending) WriteAt(b []byte, off int64) (int, error) {
+// Write implements io.Writer.
+func (p *pending) Write(b []byte) (int, error) {
 	n := 0
 	err := p.store.on("write", func() (err error) {
-		n, err = p.file.WriteAt(b, off)
+		n, err = p.file.Write(b)
 		return err
 	})
 	if err != nil {
-		return n, diskError("local.WriteAt", err)
+		return n, diskError("local.Write", err)
 	}
-	if p.written.Add(int64(n)) >= writebackEvery {
-		p.written.Store(0)
+	if p.written += int64(n); p.written >= writebackEvery {
+		p.written = 0
 		startWriteback(p.file)
 	}
 	return n, nil

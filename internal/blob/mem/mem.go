@@ -11,10 +11,14 @@ import (
 	"github.com/livil/gopan/internal/errs"
 )
 
-// Store is a blob.Store in memory. The zero value is empty and ready.
+// Store is a blob.Store and blob.Stager in memory. The zero value is empty and ready.
 type Store struct {
-	mu    sync.Mutex
-	blobs map[blob.Digest]stored
+	// Part is what PartSize gives; 0 means a block.
+	Part int64
+
+	mu     sync.Mutex
+	blobs  map[blob.Digest]stored
+	staged map[string]*staging
 }
 
 type stored struct {
@@ -23,7 +27,7 @@ type stored struct {
 	putAt time.Time
 }
 
-var _ blob.Store = (*Store)(nil)
+var _ blob.Stager = (*Store)(nil)
 
 type reader struct{ *bytes.Reader }
 
@@ -87,38 +91,39 @@ func (s *Store) Damage(d blob.Digest, at int64) {
 	s.blobs[d] = b
 }
 
+// put makes data a blob. The caller holds mu.
+func (s *Store) put(data []byte, sums []blob.Sum) {
+	if s.blobs == nil {
+		s.blobs = make(map[blob.Digest]stored)
+	}
+	s.blobs[blob.DigestOf(sums)] = stored{data, sums, time.Now()}
+}
+
 // Create implements blob.Store.
 func (s *Store) Create(context.Context, int64) (blob.Pending, error) { return &pending{store: s}, nil }
 
 type pending struct {
 	store *Store
-	mu    sync.Mutex
 	data  []byte
 }
 
-func (p *pending) WriteAt(b []byte, off int64) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if need := off + int64(len(b)); need > int64(len(p.data)) {
-		p.data = append(p.data, make([]byte, need-int64(len(p.data)))...)
-	}
-	return copy(p.data[off:], b), nil
+// Write implements io.Writer.
+func (p *pending) Write(b []byte) (int, error) {
+	p.data = append(p.data, b...)
+	return len(b), nil
 }
 
+// Commit implements blob.Pending.
 func (p *pending) Commit(_ context.Context, size int64, sums []blob.Sum) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if int64(len(p.data)) != size {
 		return errs.E(errs.Internal, "mem.Commit", "wrong size")
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
-	if p.store.blobs == nil {
-		p.store.blobs = make(map[blob.Digest]stored)
-	}
-	p.store.blobs[blob.DigestOf(sums)] = stored{p.data, sums, time.Now()}
+	p.store.put(p.data, sums)
 	p.data = nil
 	return nil
 }
 
+// Abort implements blob.Pending.
 func (p *pending) Abort() {}

@@ -72,6 +72,110 @@ func (Conflict) EnumDescriptor() ([]byte, []int) {
 	return file_filemeta_proto_rawDescGZIP(), []int{0}
 }
 
+// Holder is who has some content already, in a version of a file.
+type Holder int32
+
+const (
+	Holder_HOLDER_NOBODY Holder = 0
+	// The actor, somewhere in a drive of theirs.
+	Holder_HOLDER_SELF Holder = 1
+	// Somebody else only; asked for by ReserveRequest.others.
+	Holder_HOLDER_OTHER Holder = 2
+)
+
+// Enum value maps for Holder.
+var (
+	Holder_name = map[int32]string{
+		0: "HOLDER_NOBODY",
+		1: "HOLDER_SELF",
+		2: "HOLDER_OTHER",
+	}
+	Holder_value = map[string]int32{
+		"HOLDER_NOBODY": 0,
+		"HOLDER_SELF":   1,
+		"HOLDER_OTHER":  2,
+	}
+)
+
+func (x Holder) Enum() *Holder {
+	p := new(Holder)
+	*p = x
+	return p
+}
+
+func (x Holder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Holder) Descriptor() protoreflect.EnumDescriptor {
+	return file_filemeta_proto_enumTypes[1].Descriptor()
+}
+
+func (Holder) Type() protoreflect.EnumType {
+	return &file_filemeta_proto_enumTypes[1]
+}
+
+func (x Holder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Holder.Descriptor instead.
+func (Holder) EnumDescriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{1}
+}
+
+type Verdict int32
+
+const (
+	// A version refers to it, or an upload has claimed it.
+	Verdict_VERDICT_USED Verdict = 0
+	// Nothing refers to it; it waits.
+	Verdict_VERDICT_WAITS Verdict = 1
+	// Nothing has referred to it for long enough: delete it unless it has been put again, and then Forget it.
+	Verdict_VERDICT_DELETE Verdict = 2
+)
+
+// Enum value maps for Verdict.
+var (
+	Verdict_name = map[int32]string{
+		0: "VERDICT_USED",
+		1: "VERDICT_WAITS",
+		2: "VERDICT_DELETE",
+	}
+	Verdict_value = map[string]int32{
+		"VERDICT_USED":   0,
+		"VERDICT_WAITS":  1,
+		"VERDICT_DELETE": 2,
+	}
+)
+
+func (x Verdict) Enum() *Verdict {
+	p := new(Verdict)
+	*p = x
+	return p
+}
+
+func (x Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_filemeta_proto_enumTypes[2].Descriptor()
+}
+
+func (Verdict) Type() protoreflect.EnumType {
+	return &file_filemeta_proto_enumTypes[2]
+}
+
+func (x Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict.Descriptor instead.
+func (Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{2}
+}
+
 // Actor is who asks. filemeta decides what they may see.
 type Actor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -440,7 +544,9 @@ type PrepareResponse struct {
 	// Bytes that the drive still takes; a very large number when it has no quota.
 	Available int64 `protobuf:"varint,1,opt,name=available,proto3" json:"available,omitempty"`
 	// Set when a Commit with this idempotency key has been made: what it answered.
-	Done          *CommitResponse `protobuf:"bytes,2,opt,name=done,proto3" json:"done,omitempty"`
+	Done *CommitResponse `protobuf:"bytes,2,opt,name=done,proto3" json:"done,omitempty"`
+	// The drive that the target is in.
+	Drive         int64 `protobuf:"varint,3,opt,name=drive,proto3" json:"drive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +593,13 @@ func (x *PrepareResponse) GetDone() *CommitResponse {
 		return x.Done
 	}
 	return nil
+}
+
+func (x *PrepareResponse) GetDrive() int64 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
 }
 
 // Blob is stored bytes and the sums that are known of them.
@@ -571,7 +684,10 @@ type CommitRequest struct {
 	Target *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
 	Blob   *Blob                  `protobuf:"bytes,2,opt,name=blob,proto3" json:"blob,omitempty"`
 	// The content's own time, milliseconds since 1970; 0: now.
-	ModifiedAt    int64 `protobuf:"varint,3,opt,name=modified_at,json=modifiedAt,proto3" json:"modified_at,omitempty"`
+	ModifiedAt int64 `protobuf:"varint,3,opt,name=modified_at,json=modifiedAt,proto3" json:"modified_at,omitempty"`
+	// The reservation that this uses up, with its room; 0: none. One that has ended is no error: then the quota
+	// decides, as for a commit without one.
+	Reservation   int64 `protobuf:"varint,4,opt,name=reservation,proto3" json:"reservation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,6 +743,794 @@ func (x *CommitRequest) GetModifiedAt() int64 {
 	return 0
 }
 
+func (x *CommitRequest) GetReservation() int64 {
+	if x != nil {
+		return x.Reservation
+	}
+	return 0
+}
+
+type CommitManyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of one actor; at most 1,000.
+	Commits       []*CommitRequest `protobuf:"bytes,1,rep,name=commits,proto3" json:"commits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitManyRequest) Reset() {
+	*x = CommitManyRequest{}
+	mi := &file_filemeta_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitManyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitManyRequest) ProtoMessage() {}
+
+func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitManyRequest.ProtoReflect.Descriptor instead.
+func (*CommitManyRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CommitManyRequest) GetCommits() []*CommitRequest {
+	if x != nil {
+		return x.Commits
+	}
+	return nil
+}
+
+type CommitManyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each commit, in their order.
+	Outcomes      []*CommitOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitManyResponse) Reset() {
+	*x = CommitManyResponse{}
+	mi := &file_filemeta_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitManyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitManyResponse) ProtoMessage() {}
+
+func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitManyResponse.ProtoReflect.Descriptor instead.
+func (*CommitManyResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CommitManyResponse) GetOutcomes() []*CommitOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// CommitOutcome is a CommitResponse, or why there is none.
+type CommitOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Done  *CommitResponse        `protobuf:"bytes,1,opt,name=done,proto3" json:"done,omitempty"`
+	// An error as RPCs carry it: an errs.Kind by its number, its code and its field.
+	Failure       *Failure `protobuf:"bytes,2,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitOutcome) Reset() {
+	*x = CommitOutcome{}
+	mi := &file_filemeta_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitOutcome) ProtoMessage() {}
+
+func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
+func (*CommitOutcome) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CommitOutcome) GetDone() *CommitResponse {
+	if x != nil {
+		return x.Done
+	}
+	return nil
+}
+
+func (x *CommitOutcome) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+type Failure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          int32                  `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Field         string                 `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_filemeta_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Failure) GetKind() int32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Failure) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Failure) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+type ReserveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the upload goes, and its size, which is known.
+	Target *Target `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// The content's digest; empty: not known.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// When the reservation ends by itself, in milliseconds since 1970.
+	ExpiresAt int64 `protobuf:"varint,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Look for the content also among other users' (dedupe.scope, dedupe.minSize).
+	Others        bool `protobuf:"varint,4,opt,name=others,proto3" json:"others,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveRequest) Reset() {
+	*x = ReserveRequest{}
+	mi := &file_filemeta_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveRequest) ProtoMessage() {}
+
+func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
+func (*ReserveRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReserveRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *ReserveRequest) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ReserveRequest) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+func (x *ReserveRequest) GetOthers() bool {
+	if x != nil {
+		return x.Others
+	}
+	return false
+}
+
+type ReserveResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Reservation int64                  `protobuf:"varint,1,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	Drive       int64                  `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
+	// Content that somebody holds is claimed by the reservation: it is not deleted while that lasts.
+	Holder Holder `protobuf:"varint,3,opt,name=holder,proto3,enum=gopan.filemeta.v1.Holder" json:"holder,omitempty"`
+	// What the target's file has held, the newest first, at most 16: blocks of it may be used again.
+	Previous []*Blob `protobuf:"bytes,4,rep,name=previous,proto3" json:"previous,omitempty"`
+	// Set when a Commit with this idempotency key has been made: what it answered. Then nothing is reserved.
+	Done          *CommitResponse `protobuf:"bytes,5,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveResponse) Reset() {
+	*x = ReserveResponse{}
+	mi := &file_filemeta_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveResponse) ProtoMessage() {}
+
+func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
+func (*ReserveResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReserveResponse) GetReservation() int64 {
+	if x != nil {
+		return x.Reservation
+	}
+	return 0
+}
+
+func (x *ReserveResponse) GetDrive() int64 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
+func (x *ReserveResponse) GetHolder() Holder {
+	if x != nil {
+		return x.Holder
+	}
+	return Holder_HOLDER_NOBODY
+}
+
+func (x *ReserveResponse) GetPrevious() []*Blob {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *ReserveResponse) GetDone() *CommitResponse {
+	if x != nil {
+		return x.Done
+	}
+	return nil
+}
+
+type ExtendRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reservation   int64                  `protobuf:"varint,1,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	ExpiresAt     int64                  `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendRequest) Reset() {
+	*x = ExtendRequest{}
+	mi := &file_filemeta_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendRequest) ProtoMessage() {}
+
+func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
+func (*ExtendRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExtendRequest) GetReservation() int64 {
+	if x != nil {
+		return x.Reservation
+	}
+	return 0
+}
+
+func (x *ExtendRequest) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+type ExtendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendResponse) Reset() {
+	*x = ExtendResponse{}
+	mi := &file_filemeta_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendResponse) ProtoMessage() {}
+
+func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
+func (*ExtendResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{14}
+}
+
+type ReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reservation   int64                  `protobuf:"varint,1,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRequest) Reset() {
+	*x = ReleaseRequest{}
+	mi := &file_filemeta_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRequest) ProtoMessage() {}
+
+func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReleaseRequest) GetReservation() int64 {
+	if x != nil {
+		return x.Reservation
+	}
+	return 0
+}
+
+type ReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseResponse) Reset() {
+	*x = ReleaseResponse{}
+	mi := &file_filemeta_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseResponse) ProtoMessage() {}
+
+func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{16}
+}
+
+type CondemnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The store that the blobs are in, by its name.
+	Store string `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	// Names one round of the collector; a blob has to be seen unused in two rounds at least.
+	Round string `protobuf:"bytes,2,opt,name=round,proto3" json:"round,omitempty"`
+	// How long a blob waits between the first round and its end, in milliseconds.
+	Wait int64 `protobuf:"varint,3,opt,name=wait,proto3" json:"wait,omitempty"`
+	// At most 10,000.
+	Blobs         []*StoredBlob `protobuf:"bytes,4,rep,name=blobs,proto3" json:"blobs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CondemnRequest) Reset() {
+	*x = CondemnRequest{}
+	mi := &file_filemeta_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CondemnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CondemnRequest) ProtoMessage() {}
+
+func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CondemnRequest.ProtoReflect.Descriptor instead.
+func (*CondemnRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CondemnRequest) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *CondemnRequest) GetRound() string {
+	if x != nil {
+		return x.Round
+	}
+	return ""
+}
+
+func (x *CondemnRequest) GetWait() int64 {
+	if x != nil {
+		return x.Wait
+	}
+	return 0
+}
+
+func (x *CondemnRequest) GetBlobs() []*StoredBlob {
+	if x != nil {
+		return x.Blobs
+	}
+	return nil
+}
+
+// StoredBlob is a blob and when it was last put, by the store's clock, in nanoseconds since 1970.
+type StoredBlob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Digest        []byte                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	PutAt         int64                  `protobuf:"varint,2,opt,name=put_at,json=putAt,proto3" json:"put_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredBlob) Reset() {
+	*x = StoredBlob{}
+	mi := &file_filemeta_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredBlob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredBlob) ProtoMessage() {}
+
+func (x *StoredBlob) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredBlob.ProtoReflect.Descriptor instead.
+func (*StoredBlob) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StoredBlob) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *StoredBlob) GetPutAt() int64 {
+	if x != nil {
+		return x.PutAt
+	}
+	return 0
+}
+
+type CondemnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each blob, in their order.
+	Verdicts      []Verdict `protobuf:"varint,1,rep,packed,name=verdicts,proto3,enum=gopan.filemeta.v1.Verdict" json:"verdicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CondemnResponse) Reset() {
+	*x = CondemnResponse{}
+	mi := &file_filemeta_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CondemnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CondemnResponse) ProtoMessage() {}
+
+func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CondemnResponse.ProtoReflect.Descriptor instead.
+func (*CondemnResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CondemnResponse) GetVerdicts() []Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+type ForgetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Store         string                 `protobuf:"bytes,1,opt,name=store,proto3" json:"store,omitempty"`
+	Digests       [][]byte               `protobuf:"bytes,2,rep,name=digests,proto3" json:"digests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetRequest) Reset() {
+	*x = ForgetRequest{}
+	mi := &file_filemeta_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetRequest) ProtoMessage() {}
+
+func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
+func (*ForgetRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ForgetRequest) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *ForgetRequest) GetDigests() [][]byte {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+type ForgetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetResponse) Reset() {
+	*x = ForgetResponse{}
+	mi := &file_filemeta_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetResponse) ProtoMessage() {}
+
+func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
+func (*ForgetResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{21}
+}
+
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -638,7 +1542,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +1554,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +1567,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{7}
+	return file_filemeta_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CommitResponse) GetNode() *Node {
@@ -694,7 +1598,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +1610,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +1623,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{8}
+	return file_filemeta_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Committed) GetRequest() *CommitRequest {
@@ -753,7 +1657,7 @@ type ScanBlobsRequest struct {
 
 func (x *ScanBlobsRequest) Reset() {
 	*x = ScanBlobsRequest{}
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +1669,7 @@ func (x *ScanBlobsRequest) String() string {
 func (*ScanBlobsRequest) ProtoMessage() {}
 
 func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +1682,7 @@ func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ScanBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{9}
+	return file_filemeta_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ScanBlobsRequest) GetAfter() []byte {
@@ -804,7 +1708,7 @@ type ScanBlobsResponse struct {
 
 func (x *ScanBlobsResponse) Reset() {
 	*x = ScanBlobsResponse{}
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1720,7 @@ func (x *ScanBlobsResponse) String() string {
 func (*ScanBlobsResponse) ProtoMessage() {}
 
 func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1733,7 @@ func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsResponse.ProtoReflect.Descriptor instead.
 func (*ScanBlobsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{10}
+	return file_filemeta_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ScanBlobsResponse) GetBlobs() []*Blob {
@@ -848,7 +1752,7 @@ type ReferencedRequest struct {
 
 func (x *ReferencedRequest) Reset() {
 	*x = ReferencedRequest{}
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1764,7 @@ func (x *ReferencedRequest) String() string {
 func (*ReferencedRequest) ProtoMessage() {}
 
 func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1777,7 @@ func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedRequest.ProtoReflect.Descriptor instead.
 func (*ReferencedRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{11}
+	return file_filemeta_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReferencedRequest) GetDigests() [][]byte {
@@ -892,7 +1796,7 @@ type ReferencedResponse struct {
 
 func (x *ReferencedResponse) Reset() {
 	*x = ReferencedResponse{}
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1808,7 @@ func (x *ReferencedResponse) String() string {
 func (*ReferencedResponse) ProtoMessage() {}
 
 func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1821,7 @@ func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedResponse.ProtoReflect.Descriptor instead.
 func (*ReferencedResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{12}
+	return file_filemeta_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReferencedResponse) GetDigests() [][]byte {
@@ -937,7 +1841,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1853,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1866,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{13}
+	return file_filemeta_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -985,7 +1889,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1901,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1914,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{14}
+	return file_filemeta_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -1052,7 +1956,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1968,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1981,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{15}
+	return file_filemeta_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Problem) GetCode() string {
@@ -1104,7 +2008,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +2020,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +2033,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{16}
+	return file_filemeta_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -1154,7 +2058,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +2070,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +2083,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{17}
+	return file_filemeta_proto_rawDescGZIP(), []int{32}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -1220,21 +2124,69 @@ const file_filemeta_proto_rawDesc = "" +
 	"\bif_match\x18\x05 \x01(\tR\aifMatch\x12\"\n" +
 	"\rif_none_match\x18\x06 \x01(\bR\vifNoneMatch\x12\x12\n" +
 	"\x04size\x18\a \x01(\x03R\x04size\x12'\n" +
-	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"f\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"|\n" +
 	"\x0fPrepareResponse\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\x03R\tavailable\x125\n" +
-	"\x04done\x18\x02 \x01(\v2!.gopan.filemeta.v1.CommitResponseR\x04done\"p\n" +
+	"\x04done\x18\x02 \x01(\v2!.gopan.filemeta.v1.CommitResponseR\x04done\x12\x14\n" +
+	"\x05drive\x18\x03 \x01(\x03R\x05drive\"p\n" +
 	"\x04Blob\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04sha1\x18\x04 \x01(\fR\x04sha1\x12\x10\n" +
-	"\x03md5\x18\x05 \x01(\fR\x03md5\"\x90\x01\n" +
+	"\x03md5\x18\x05 \x01(\fR\x03md5\"\xb2\x01\n" +
 	"\rCommitRequest\x121\n" +
 	"\x06target\x18\x01 \x01(\v2\x19.gopan.filemeta.v1.TargetR\x06target\x12+\n" +
 	"\x04blob\x18\x02 \x01(\v2\x17.gopan.filemeta.v1.BlobR\x04blob\x12\x1f\n" +
 	"\vmodified_at\x18\x03 \x01(\x03R\n" +
-	"modifiedAt\"W\n" +
+	"modifiedAt\x12 \n" +
+	"\vreservation\x18\x04 \x01(\x03R\vreservation\"O\n" +
+	"\x11CommitManyRequest\x12:\n" +
+	"\acommits\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitRequestR\acommits\"R\n" +
+	"\x12CommitManyResponse\x12<\n" +
+	"\boutcomes\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitOutcomeR\boutcomes\"|\n" +
+	"\rCommitOutcome\x125\n" +
+	"\x04done\x18\x01 \x01(\v2!.gopan.filemeta.v1.CommitResponseR\x04done\x124\n" +
+	"\afailure\x18\x02 \x01(\v2\x1a.gopan.filemeta.v1.FailureR\afailure\"G\n" +
+	"\aFailure\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\x05R\x04kind\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\"\x92\x01\n" +
+	"\x0eReserveRequest\x121\n" +
+	"\x06target\x18\x01 \x01(\v2\x19.gopan.filemeta.v1.TargetR\x06target\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\x03R\texpiresAt\x12\x16\n" +
+	"\x06others\x18\x04 \x01(\bR\x06others\"\xe8\x01\n" +
+	"\x0fReserveResponse\x12 \n" +
+	"\vreservation\x18\x01 \x01(\x03R\vreservation\x12\x14\n" +
+	"\x05drive\x18\x02 \x01(\x03R\x05drive\x121\n" +
+	"\x06holder\x18\x03 \x01(\x0e2\x19.gopan.filemeta.v1.HolderR\x06holder\x123\n" +
+	"\bprevious\x18\x04 \x03(\v2\x17.gopan.filemeta.v1.BlobR\bprevious\x125\n" +
+	"\x04done\x18\x05 \x01(\v2!.gopan.filemeta.v1.CommitResponseR\x04done\"P\n" +
+	"\rExtendRequest\x12 \n" +
+	"\vreservation\x18\x01 \x01(\x03R\vreservation\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\x03R\texpiresAt\"\x10\n" +
+	"\x0eExtendResponse\"2\n" +
+	"\x0eReleaseRequest\x12 \n" +
+	"\vreservation\x18\x01 \x01(\x03R\vreservation\"\x11\n" +
+	"\x0fReleaseResponse\"\x85\x01\n" +
+	"\x0eCondemnRequest\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\tR\x05round\x12\x12\n" +
+	"\x04wait\x18\x03 \x01(\x03R\x04wait\x123\n" +
+	"\x05blobs\x18\x04 \x03(\v2\x1d.gopan.filemeta.v1.StoredBlobR\x05blobs\";\n" +
+	"\n" +
+	"StoredBlob\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x15\n" +
+	"\x06put_at\x18\x02 \x01(\x03R\x05putAt\"I\n" +
+	"\x0fCondemnResponse\x126\n" +
+	"\bverdicts\x18\x01 \x03(\x0e2\x1a.gopan.filemeta.v1.VerdictR\bverdicts\"?\n" +
+	"\rForgetRequest\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\tR\x05store\x12\x18\n" +
+	"\adigests\x18\x02 \x03(\fR\adigests\"\x10\n" +
+	"\x0eForgetResponse\"W\n" +
 	"\x0eCommitResponse\x12+\n" +
 	"\x04node\x18\x01 \x01(\v2\x17.gopan.filemeta.v1.NodeR\x04node\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\"t\n" +
@@ -1269,14 +2221,29 @@ const file_filemeta_proto_rawDesc = "" +
 	"\bConflict\x12\x14\n" +
 	"\x10CONFLICT_REPLACE\x10\x00\x12\x13\n" +
 	"\x0fCONFLICT_RENAME\x10\x01\x12\x11\n" +
-	"\rCONFLICT_FAIL\x10\x022\x99\x05\n" +
+	"\rCONFLICT_FAIL\x10\x02*>\n" +
+	"\x06Holder\x12\x11\n" +
+	"\rHOLDER_NOBODY\x10\x00\x12\x0f\n" +
+	"\vHOLDER_SELF\x10\x01\x12\x10\n" +
+	"\fHOLDER_OTHER\x10\x02*B\n" +
+	"\aVerdict\x12\x10\n" +
+	"\fVERDICT_USED\x10\x00\x12\x11\n" +
+	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
+	"\x0eVERDICT_DELETE\x10\x022\x88\t\n" +
 	"\bFileMeta\x12E\n" +
 	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12H\n" +
 	"\aPrepare\x12\x19.gopan.filemeta.v1.Target\x1a\".gopan.filemeta.v1.PrepareResponse\x12M\n" +
-	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12V\n" +
+	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12Y\n" +
+	"\n" +
+	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12P\n" +
+	"\aReserve\x12!.gopan.filemeta.v1.ReserveRequest\x1a\".gopan.filemeta.v1.ReserveResponse\x12M\n" +
+	"\x06Extend\x12 .gopan.filemeta.v1.ExtendRequest\x1a!.gopan.filemeta.v1.ExtendResponse\x12P\n" +
+	"\aRelease\x12!.gopan.filemeta.v1.ReleaseRequest\x1a\".gopan.filemeta.v1.ReleaseResponse\x12V\n" +
 	"\tScanBlobs\x12#.gopan.filemeta.v1.ScanBlobsRequest\x1a$.gopan.filemeta.v1.ScanBlobsResponse\x12Y\n" +
 	"\n" +
-	"Referenced\x12$.gopan.filemeta.v1.ReferencedRequest\x1a%.gopan.filemeta.v1.ReferencedResponse\x12V\n" +
+	"Referenced\x12$.gopan.filemeta.v1.ReferencedRequest\x1a%.gopan.filemeta.v1.ReferencedResponse\x12P\n" +
+	"\aCondemn\x12!.gopan.filemeta.v1.CondemnRequest\x1a\".gopan.filemeta.v1.CondemnResponse\x12M\n" +
+	"\x06Forget\x12 .gopan.filemeta.v1.ForgetRequest\x1a!.gopan.filemeta.v1.ForgetResponse\x12V\n" +
 	"\tCheckTree\x12#.gopan.filemeta.v1.CheckTreeRequest\x1a$.gopan.filemeta.v1.CheckTreeResponse\x12Z\n" +
 	"\vMissingSums\x12%.gopan.filemeta.v1.MissingSumsRequest\x1a$.gopan.filemeta.v1.ScanBlobsResponse\x12F\n" +
 	"\aPutSums\x12\x17.gopan.filemeta.v1.Blob\x1a\".gopan.filemeta.v1.PutSumsResponseB/Z-github.com/livil/gopan/internal/pb/filemetapbb\x06proto3"
@@ -1293,61 +2260,100 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 	return file_filemeta_proto_rawDescData
 }
 
-var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_filemeta_proto_goTypes = []any{
 	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
-	(*Actor)(nil),              // 1: gopan.filemeta.v1.Actor
-	(*ResolveRequest)(nil),     // 2: gopan.filemeta.v1.ResolveRequest
-	(*Node)(nil),               // 3: gopan.filemeta.v1.Node
-	(*Target)(nil),             // 4: gopan.filemeta.v1.Target
-	(*PrepareResponse)(nil),    // 5: gopan.filemeta.v1.PrepareResponse
-	(*Blob)(nil),               // 6: gopan.filemeta.v1.Blob
-	(*CommitRequest)(nil),      // 7: gopan.filemeta.v1.CommitRequest
-	(*CommitResponse)(nil),     // 8: gopan.filemeta.v1.CommitResponse
-	(*Committed)(nil),          // 9: gopan.filemeta.v1.Committed
-	(*ScanBlobsRequest)(nil),   // 10: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 11: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 12: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 13: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 14: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 15: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 16: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 17: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 18: gopan.filemeta.v1.PutSumsResponse
+	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
+	(Verdict)(0),               // 2: gopan.filemeta.v1.Verdict
+	(*Actor)(nil),              // 3: gopan.filemeta.v1.Actor
+	(*ResolveRequest)(nil),     // 4: gopan.filemeta.v1.ResolveRequest
+	(*Node)(nil),               // 5: gopan.filemeta.v1.Node
+	(*Target)(nil),             // 6: gopan.filemeta.v1.Target
+	(*PrepareResponse)(nil),    // 7: gopan.filemeta.v1.PrepareResponse
+	(*Blob)(nil),               // 8: gopan.filemeta.v1.Blob
+	(*CommitRequest)(nil),      // 9: gopan.filemeta.v1.CommitRequest
+	(*CommitManyRequest)(nil),  // 10: gopan.filemeta.v1.CommitManyRequest
+	(*CommitManyResponse)(nil), // 11: gopan.filemeta.v1.CommitManyResponse
+	(*CommitOutcome)(nil),      // 12: gopan.filemeta.v1.CommitOutcome
+	(*Failure)(nil),            // 13: gopan.filemeta.v1.Failure
+	(*ReserveRequest)(nil),     // 14: gopan.filemeta.v1.ReserveRequest
+	(*ReserveResponse)(nil),    // 15: gopan.filemeta.v1.ReserveResponse
+	(*ExtendRequest)(nil),      // 16: gopan.filemeta.v1.ExtendRequest
+	(*ExtendResponse)(nil),     // 17: gopan.filemeta.v1.ExtendResponse
+	(*ReleaseRequest)(nil),     // 18: gopan.filemeta.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),    // 19: gopan.filemeta.v1.ReleaseResponse
+	(*CondemnRequest)(nil),     // 20: gopan.filemeta.v1.CondemnRequest
+	(*StoredBlob)(nil),         // 21: gopan.filemeta.v1.StoredBlob
+	(*CondemnResponse)(nil),    // 22: gopan.filemeta.v1.CondemnResponse
+	(*ForgetRequest)(nil),      // 23: gopan.filemeta.v1.ForgetRequest
+	(*ForgetResponse)(nil),     // 24: gopan.filemeta.v1.ForgetResponse
+	(*CommitResponse)(nil),     // 25: gopan.filemeta.v1.CommitResponse
+	(*Committed)(nil),          // 26: gopan.filemeta.v1.Committed
+	(*ScanBlobsRequest)(nil),   // 27: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),  // 28: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),  // 29: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil), // 30: gopan.filemeta.v1.ReferencedResponse
+	(*CheckTreeRequest)(nil),   // 31: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),  // 32: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),            // 33: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil), // 34: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),    // 35: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
-	1,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
-	1,  // 1: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
+	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	3,  // 1: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
 	0,  // 2: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
-	8,  // 3: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	4,  // 4: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
-	6,  // 5: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
-	3,  // 6: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
-	7,  // 7: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	6,  // 8: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	16, // 9: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	2,  // 10: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	4,  // 11: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	7,  // 12: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	10, // 13: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	12, // 14: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	14, // 15: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	17, // 16: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	6,  // 17: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	3,  // 18: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	5,  // 19: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	8,  // 20: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	11, // 21: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	13, // 22: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	15, // 23: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	11, // 24: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	18, // 25: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	25, // 3: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	6,  // 4: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
+	8,  // 5: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
+	9,  // 6: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
+	12, // 7: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	25, // 8: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
+	13, // 9: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
+	6,  // 10: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
+	1,  // 11: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
+	8,  // 12: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
+	25, // 13: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	21, // 14: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
+	2,  // 15: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
+	5,  // 16: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
+	9,  // 17: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
+	8,  // 18: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	33, // 19: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	4,  // 20: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	6,  // 21: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	9,  // 22: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	10, // 23: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	14, // 24: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	16, // 25: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	18, // 26: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	27, // 27: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	29, // 28: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	20, // 29: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	23, // 30: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	31, // 31: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	34, // 32: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	8,  // 33: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	5,  // 34: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	7,  // 35: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	25, // 36: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	11, // 37: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	15, // 38: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	17, // 39: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	19, // 40: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	28, // 41: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	30, // 42: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	22, // 43: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	24, // 44: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	32, // 45: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	28, // 46: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	35, // 47: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	34, // [34:48] is the sub-list for method output_type
+	20, // [20:34] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -1360,8 +2366,8 @@ func file_filemeta_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,8 +24,14 @@ const (
 	FileMeta_Resolve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Resolve"
 	FileMeta_Prepare_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Prepare"
 	FileMeta_Commit_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Commit"
+	FileMeta_CommitMany_FullMethodName  = "/gopan.filemeta.v1.FileMeta/CommitMany"
+	FileMeta_Reserve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Reserve"
+	FileMeta_Extend_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Extend"
+	FileMeta_Release_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Release"
 	FileMeta_ScanBlobs_FullMethodName   = "/gopan.filemeta.v1.FileMeta/ScanBlobs"
 	FileMeta_Referenced_FullMethodName  = "/gopan.filemeta.v1.FileMeta/Referenced"
+	FileMeta_Condemn_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Condemn"
+	FileMeta_Forget_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Forget"
 	FileMeta_CheckTree_FullMethodName   = "/gopan.filemeta.v1.FileMeta/CheckTree"
 	FileMeta_MissingSums_FullMethodName = "/gopan.filemeta.v1.FileMeta/MissingSums"
 	FileMeta_PutSums_FullMethodName     = "/gopan.filemeta.v1.FileMeta/PutSums"
@@ -42,10 +48,24 @@ type FileMetaClient interface {
 	Prepare(ctx context.Context, in *Target, opts ...grpc.CallOption) (*PrepareResponse, error)
 	// Commit makes stored bytes the content of a file. When it returns, the change is durable and visible.
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
+	// CommitMany makes several Commits of one actor at once, each on its own account.
+	CommitMany(ctx context.Context, in *CommitManyRequest, opts ...grpc.CallOption) (*CommitManyResponse, error)
+	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
+	// also tells who holds the content already, and what it might be made from.
+	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
+	// Extend puts off when a reservation ends. NotFound when it has ended.
+	Extend(ctx context.Context, in *ExtendRequest, opts ...grpc.CallOption) (*ExtendResponse, error)
+	// Release ends a reservation. One that is not there is no error.
+	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
 	// ScanBlobs pages through the digests that any version refers to, in digest order.
 	ScanBlobs(ctx context.Context, in *ScanBlobsRequest, opts ...grpc.CallOption) (*ScanBlobsResponse, error)
 	// Referenced tells which of the digests some version refers to.
 	Referenced(ctx context.Context, in *ReferencedRequest, opts ...grpc.CallOption) (*ReferencedResponse, error)
+	// Condemn is told of old blobs of a store and says what becomes of each: it is used or reserved; it waits; or
+	// its time has come, it may be deleted, and from now on nobody can claim it. All in one transaction.
+	Condemn(ctx context.Context, in *CondemnRequest, opts ...grpc.CallOption) (*CondemnResponse, error)
+	// Forget ends what Condemn keeps in mind of blobs, after they were deleted or found put anew.
+	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
 	// CheckTree looks for breaches of the tree's invariants in one drive, and pages through the drives.
 	CheckTree(ctx context.Context, in *CheckTreeRequest, opts ...grpc.CallOption) (*CheckTreeResponse, error)
 	// MissingSums pages through blobs whose whole-content sums are not known yet.
@@ -92,6 +112,46 @@ func (c *fileMetaClient) Commit(ctx context.Context, in *CommitRequest, opts ...
 	return out, nil
 }
 
+func (c *fileMetaClient) CommitMany(ctx context.Context, in *CommitManyRequest, opts ...grpc.CallOption) (*CommitManyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommitManyResponse)
+	err := c.cc.Invoke(ctx, FileMeta_CommitMany_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReserveResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Reserve_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Extend(ctx context.Context, in *ExtendRequest, opts ...grpc.CallOption) (*ExtendResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Extend_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fileMetaClient) ScanBlobs(ctx context.Context, in *ScanBlobsRequest, opts ...grpc.CallOption) (*ScanBlobsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ScanBlobsResponse)
@@ -106,6 +166,26 @@ func (c *fileMetaClient) Referenced(ctx context.Context, in *ReferencedRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReferencedResponse)
 	err := c.cc.Invoke(ctx, FileMeta_Referenced_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Condemn(ctx context.Context, in *CondemnRequest, opts ...grpc.CallOption) (*CondemnResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CondemnResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Condemn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForgetResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Forget_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +233,24 @@ type FileMetaServer interface {
 	Prepare(context.Context, *Target) (*PrepareResponse, error)
 	// Commit makes stored bytes the content of a file. When it returns, the change is durable and visible.
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
+	// CommitMany makes several Commits of one actor at once, each on its own account.
+	CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error)
+	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
+	// also tells who holds the content already, and what it might be made from.
+	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
+	// Extend puts off when a reservation ends. NotFound when it has ended.
+	Extend(context.Context, *ExtendRequest) (*ExtendResponse, error)
+	// Release ends a reservation. One that is not there is no error.
+	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
 	// ScanBlobs pages through the digests that any version refers to, in digest order.
 	ScanBlobs(context.Context, *ScanBlobsRequest) (*ScanBlobsResponse, error)
 	// Referenced tells which of the digests some version refers to.
 	Referenced(context.Context, *ReferencedRequest) (*ReferencedResponse, error)
+	// Condemn is told of old blobs of a store and says what becomes of each: it is used or reserved; it waits; or
+	// its time has come, it may be deleted, and from now on nobody can claim it. All in one transaction.
+	Condemn(context.Context, *CondemnRequest) (*CondemnResponse, error)
+	// Forget ends what Condemn keeps in mind of blobs, after they were deleted or found put anew.
+	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
 	// CheckTree looks for breaches of the tree's invariants in one drive, and pages through the drives.
 	CheckTree(context.Context, *CheckTreeRequest) (*CheckTreeResponse, error)
 	// MissingSums pages through blobs whose whole-content sums are not known yet.
@@ -182,11 +276,29 @@ func (UnimplementedFileMetaServer) Prepare(context.Context, *Target) (*PrepareRe
 func (UnimplementedFileMetaServer) Commit(context.Context, *CommitRequest) (*CommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Commit not implemented")
 }
+func (UnimplementedFileMetaServer) CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CommitMany not implemented")
+}
+func (UnimplementedFileMetaServer) Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reserve not implemented")
+}
+func (UnimplementedFileMetaServer) Extend(context.Context, *ExtendRequest) (*ExtendResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Extend not implemented")
+}
+func (UnimplementedFileMetaServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
 func (UnimplementedFileMetaServer) ScanBlobs(context.Context, *ScanBlobsRequest) (*ScanBlobsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ScanBlobs not implemented")
 }
 func (UnimplementedFileMetaServer) Referenced(context.Context, *ReferencedRequest) (*ReferencedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Referenced not implemented")
+}
+func (UnimplementedFileMetaServer) Condemn(context.Context, *CondemnRequest) (*CondemnResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Condemn not implemented")
+}
+func (UnimplementedFileMetaServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
 }
 func (UnimplementedFileMetaServer) CheckTree(context.Context, *CheckTreeRequest) (*CheckTreeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckTree not implemented")
@@ -272,6 +384,78 @@ func _FileMeta_Commit_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FileMeta_CommitMany_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CommitManyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).CommitMany(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_CommitMany_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).CommitMany(ctx, req.(*CommitManyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Reserve_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReserveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Reserve(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Reserve_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Reserve(ctx, req.(*ReserveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Extend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Extend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Extend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Extend(ctx, req.(*ExtendRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FileMeta_ScanBlobs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ScanBlobsRequest)
 	if err := dec(in); err != nil {
@@ -304,6 +488,42 @@ func _FileMeta_Referenced_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FileMetaServer).Referenced(ctx, req.(*ReferencedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Condemn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CondemnRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Condemn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Condemn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Condemn(ctx, req.(*CondemnRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Forget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Forget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Forget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Forget(ctx, req.(*ForgetRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -382,12 +602,36 @@ var FileMeta_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _FileMeta_Commit_Handler,
 		},
 		{
+			MethodName: "CommitMany",
+			Handler:    _FileMeta_CommitMany_Handler,
+		},
+		{
+			MethodName: "Reserve",
+			Handler:    _FileMeta_Reserve_Handler,
+		},
+		{
+			MethodName: "Extend",
+			Handler:    _FileMeta_Extend_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _FileMeta_Release_Handler,
+		},
+		{
 			MethodName: "ScanBlobs",
 			Handler:    _FileMeta_ScanBlobs_Handler,
 		},
 		{
 			MethodName: "Referenced",
 			Handler:    _FileMeta_Referenced_Handler,
+		},
+		{
+			MethodName: "Condemn",
+			Handler:    _FileMeta_Condemn_Handler,
+		},
+		{
+			MethodName: "Forget",
+			Handler:    _FileMeta_Forget_Handler,
 		},
 		{
 			MethodName: "CheckTree",

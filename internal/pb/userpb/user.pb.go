@@ -29,6 +29,7 @@ type AuthenticateRequest struct {
 	//
 	//	*AuthenticateRequest_AccessToken
 	//	*AuthenticateRequest_SessionCookie
+	//	*AuthenticateRequest_SessionId
 	Credential    isAuthenticateRequest_Credential `protobuf_oneof:"credential"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -89,6 +90,15 @@ func (x *AuthenticateRequest) GetSessionCookie() string {
 	return ""
 }
 
+func (x *AuthenticateRequest) GetSessionId() int64 {
+	if x != nil {
+		if x, ok := x.Credential.(*AuthenticateRequest_SessionId); ok {
+			return x.SessionId
+		}
+	}
+	return 0
+}
+
 type isAuthenticateRequest_Credential interface {
 	isAuthenticateRequest_Credential()
 }
@@ -102,9 +112,17 @@ type AuthenticateRequest_SessionCookie struct {
 	SessionCookie string `protobuf:"bytes,2,opt,name=session_cookie,json=sessionCookie,proto3,oneof"`
 }
 
+type AuthenticateRequest_SessionId struct {
+	// A session by its id, for a role that has a proof of its own that the session's holder asks, as an
+	// upload's token is: only whether the session still lives is judged.
+	SessionId int64 `protobuf:"varint,3,opt,name=session_id,json=sessionId,proto3,oneof"`
+}
+
 func (*AuthenticateRequest_AccessToken) isAuthenticateRequest_Credential() {}
 
 func (*AuthenticateRequest_SessionCookie) isAuthenticateRequest_Credential() {}
+
+func (*AuthenticateRequest_SessionId) isAuthenticateRequest_Credential() {}
 
 type Principal struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -189,10 +207,12 @@ var File_user_proto protoreflect.FileDescriptor
 const file_user_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"user.proto\x12\rgopan.user.v1\"q\n" +
+	"user.proto\x12\rgopan.user.v1\"\x92\x01\n" +
 	"\x13AuthenticateRequest\x12#\n" +
 	"\faccess_token\x18\x01 \x01(\tH\x00R\vaccessToken\x12'\n" +
-	"\x0esession_cookie\x18\x02 \x01(\tH\x00R\rsessionCookieB\f\n" +
+	"\x0esession_cookie\x18\x02 \x01(\tH\x00R\rsessionCookie\x12\x1f\n" +
+	"\n" +
+	"session_id\x18\x03 \x01(\x03H\x00R\tsessionIdB\f\n" +
 	"\n" +
 	"credential\"\x8c\x01\n" +
 	"\tPrincipal\x12\x17\n" +
@@ -241,6 +261,7 @@ func file_user_proto_init() {
 	file_user_proto_msgTypes[0].OneofWrappers = []any{
 		(*AuthenticateRequest_AccessToken)(nil),
 		(*AuthenticateRequest_SessionCookie)(nil),
+		(*AuthenticateRequest_SessionId)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
