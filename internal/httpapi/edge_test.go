@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
@@ -229,5 +230,24 @@ func TestReady(t *testing.T) {
 	}
 	if a := do(t, "GET", "http://"+addr+"/livez", nil); a.StatusCode != 200 {
 		t.Errorf("livez: %d", a.StatusCode)
+	}
+}
+
+// L04: a caller does not escape a route's time limit by asking for a stream of events or another protocol.
+func TestTimeLimitHoldsForAll(t *testing.T) {
+	addr := serve(t, &httpapi.Server{JSONTimeout: time.Millisecond, Routes: []httpapi.Route{
+		httpapi.Bare(httpapi.Spec{Method: "GET", Path: "/api/v1/slow", Access: httpapi.Public}, func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return errs.E(errs.Busy, "test", ctx.Err())
+			case <-time.After(patience):
+				return nil
+			}
+		}),
+	}})
+	for _, header := range []string{"Accept: */*", "Accept: text/event-stream", "Upgrade: websocket"} {
+		if a := do(t, "GET", "http://"+addr+"/api/v1/slow", nil, header, "Connection: Upgrade"); a.StatusCode != 503 {
+			t.Errorf("%s: %d", header, a.StatusCode)
+		}
 	}
 }
