@@ -67,6 +67,12 @@ type Reader interface {
 	io.ReaderAt
 }
 
+// Opener is what it takes to read blobs.
+type Opener interface {
+	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked.
+	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
+}
+
 // Store keeps blobs. It trusts the digests that it is given: Write computes them, Verified checks them.
 // All methods may be called at once, also by several processes on one store. Errors are errs.NotFound for a
 // blob that is not there, errs.OverQuota when the disk is full, errs.Corrupt for something in a blob's place
@@ -74,8 +80,7 @@ type Reader interface {
 type Store interface {
 	// Create starts a new blob. size is its size in bytes, or -1 when it is not known yet.
 	Create(ctx context.Context, size int64) (Pending, error)
-	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked.
-	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
+	Opener
 	// Delete removes a blob if it was last put before a moment, and says whether it did. It and a
 	// Pending.Commit of the same blob happen one after the other. A blob that is not there is no error.
 	Delete(ctx context.Context, d Digest, putBefore time.Time) (bool, error)

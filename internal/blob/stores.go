@@ -3,7 +3,11 @@ package blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -14,6 +18,9 @@ type Stores struct {
 	All []Named
 	// Rules say where new content goes; the first that fits does. None fits: the first of All.
 	Rules []Rule
+
+	once  sync.Once
+	found *lru.Cache[Digest, int] // where in All a blob was last found
 }
 
 // Named is a store and the name that settings give it.
@@ -31,6 +38,9 @@ type Rule struct {
 	// Store is the name of the store.
 	Store string
 }
+
+// Local gives a single store, named "local", where everything goes.
+func Local(s Stager) *Stores { return &Stores{All: []Named{{"local", s}}} }
 
 // For gives the store for new content of size bytes, or -1, in a drive.
 func (s *Stores) For(drive, size int64) Named {
@@ -53,31 +63,65 @@ func (s *Stores) Named(name string) (Named, bool) {
 	return s.All[i], true
 }
 
-// Open opens a blob in the first store that has it whole. It is errs.NotFound only when every store has answered that the
-// blob is not there; a store that does not answer is errs.Busy.
+// foundIn is how many blobs' places are kept in mind, at about 100 bytes each.
+const foundIn = 1 << 15
+
+// Open opens a blob in the first store that has it whole, beginning with the one where it was last. It is
+// errs.NotFound only when every store has answered that the blob is not there; a store that does not answer is
+// errs.Busy. A blob may move to another store at any time (see transfer.Migrate): who holds a reader notices
+// nothing of it.
 func (s *Stores) Open(ctx context.Context, ref Ref) (Reader, []Sum, error) {
-	const op = errs.Op("blob.Stores.Open")
-	var all []error
-	for _, st := range s.All {
-		r, sums, err := st.Open(ctx, ref)
-		if err == nil {
-			return r, sums, nil
+	if len(s.All) == 1 {
+		return s.All[0].Open(ctx, ref)
+	}
+	at, r, sums, err := s.find(ctx, ref)
+	if err != nil {
+		return nil, nil, errs.Wrap("blob.Stores.Open", err)
+	}
+	return s.follow(ctx, ref, at, r), sums, nil
+}
+
+// find is Open, and says where in All the blob is.
+func (s *Stores) find(ctx context.Context, ref Ref) (at int, r Reader, sums []Sum, err error) {
+	s.once.Do(func() { s.found, _ = lru.New[Digest, int](foundIn) }) // fails for a size below 1 only
+	first, _ := s.found.Get(ref.Digest)
+	// A blob that moves is in both stores for a moment, but one asked before it came and the other after it left
+	// both say no. It takes a second move within the second round to be missed again.
+	for range 2 {
+		var failed []error
+		for i := range s.All {
+			if at = i; i == 0 {
+				at = first
+			} else if i <= first {
+				at = i - 1
+			}
+			r, sums, err = s.All[at].Open(ctx, ref)
+			if err == nil {
+				s.found.Add(ref.Digest, at)
+				return at, r, sums, nil
+			}
+			switch err := fmt.Errorf("store %s: %w", s.All[at].Name, err); {
+			case errs.Is(errs.NotFound, err):
+			case errs.Is(errs.Busy, err): // it may have the blob whole, so this is what becomes of the whole
+				failed = append([]error{err}, failed...)
+			default:
+				failed = append(failed, err)
+			}
 		}
-		if !errs.Is(errs.NotFound, err) {
-			all = append(all, err)
+		if len(failed) > 0 {
+			return 0, nil, nil, errs.Wrap("blob.Stores.find", errors.Join(failed...))
 		}
 	}
-	if err := errors.Join(all...); err != nil {
-		return nil, nil, errs.Wrap(op, all[0])
-	}
-	return nil, nil, errs.E(errs.NotFound, op)
+	return 0, nil, nil, errs.E(errs.NotFound, "blob.Stores.find")
 }
 
 // Check tells whether all stores can take and give blobs now.
 func (s *Stores) Check(ctx context.Context) error {
 	var all []error
 	for _, st := range s.All {
-		all = append(all, st.Check(ctx))
+		if err := st.Check(ctx); err != nil {
+			all = append(all, fmt.Errorf("store %s: %w", st.Name, err))
+		}
 	}
 	return errors.Join(all...)
 }

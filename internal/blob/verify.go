@@ -15,7 +15,8 @@ import (
 // is checked when this process first reads it; a blob whose blocks were all checked is given out as the store's
 // own reader, which the kernel can send by itself.
 type Verifier struct {
-	Store Store
+	// Store is where blobs are opened: one, or all of them.
+	Store Opener
 	// Always checks every block at every read.
 	Always bool
 
