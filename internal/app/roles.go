@@ -86,7 +86,7 @@ func startUpload(_ context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	s := &upload.Service{Blobs: store, Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
+	s := &upload.Service{Blobs: blob.Local(blob.Unstaged{Store: store}), Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
 	p.routes = append(p.routes, upload.Routes(s)...)
 	return nil
 }

@@ -90,8 +90,9 @@ func TestStoreFails(t *testing.T) {
 			t.Run(fmt.Sprint(op.name, op.after, op.size, k.code), func(t *testing.T) {
 				for _, path := range []string{"/d/f", "/new/g"} {
 					f := &faulty{Store: s.store, op: op.name, err: k.err, after: op.after}
-					s.up.Blobs = f
-					defer func() { s.up.Blobs = s.store }()
+					stores := s.up.Blobs
+					s.up.Blobs = blob.Local(blob.Unstaged{Store: f})
+					defer func() { s.up.Blobs = stores }()
 					a := s.put(to(path, "parents=true"), bytes.NewReader(large[:op.size]))
 					a.wantProblem(t, k.status, k.code)
 					if a.StatusCode == 503 && a.Header.Get("Retry-After") == "" {

@@ -18,8 +18,8 @@ import (
 
 // Service takes uploads.
 type Service struct {
-	// Blobs is where bytes go.
-	Blobs blob.Store
+	// Blobs are where bytes go.
+	Blobs *blob.Stores
 	// Tree is the filemeta role.
 	Tree filemetapb.FileMetaClient
 	// Slots bounds how many bodies are received at once; more are told to come again. Nil: no bound.
@@ -55,7 +55,7 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	}
 	from := &bodyReader{r: body}
 	b := new(filemetapb.Blob)
-	ref, err := blob.Write(ctx, s.Blobs, from, blob.Want{
+	ref, err := blob.Write(ctx, s.Blobs.For(ready.GetDrive(), p.target.GetSize()), from, blob.Want{
 		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(),
 		Check: func(blocks []blob.Sum) error {
 			switch len(blocks) { // the plain SHA-256 of all there is
