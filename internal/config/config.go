@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,11 +72,6 @@ type Auth struct {
 // Drive is about new drives.
 type Drive struct {
 	Quota int64 `yaml:"quota"`
-}
-
-// Blob is about stored bytes.
-type Blob struct {
-	Verify string `yaml:"verify"`
 }
 
 // Limits bound what callers may take.
@@ -164,17 +160,9 @@ func (c Config) Check() error {
 	if _, err := c.Proxies(); err != nil {
 		bad("trustedProxies: %w", err)
 	}
-	oneOf := func(name, value string, of ...string) {
-		for _, o := range of {
-			if value == o {
-				return
-			}
-		}
-		bad("%s: %q is not one of %s", name, value, strings.Join(of, ", "))
-	}
-	oneOf("log.level", c.Log.Level, "debug", "info", "error")
-	oneOf("log.format", c.Log.Format, "plain", "json")
-	oneOf("blob.verify", c.Blob.Verify, "first", "always")
+	oneOf(bad, "log.level", c.Log.Level, "debug", "info", "error")
+	oneOf(bad, "log.format", c.Log.Format, "plain", "json")
+	c.Blob.check(bad)
 	if c.Debug.Listen != "" {
 		if host, _, err := net.SplitHostPort(c.Debug.Listen); err != nil || !net.ParseIP(host).IsLoopback() {
 			bad("debug.listen: %q is not an address of this machine alone, such as 127.0.0.1:6060", c.Debug.Listen)
@@ -186,7 +174,7 @@ func (c Config) Check() error {
 		}
 	}
 	for role, addrs := range c.RPC.Peers {
-		oneOf("rpc.peers", role, Roles...)
+		oneOf(bad, "rpc.peers", role, Roles...)
 		for _, a := range addrs {
 			if _, _, err := net.SplitHostPort(a); err != nil {
 				bad("rpc.peers.%s: %w", role, err)
@@ -218,6 +206,12 @@ func (c Config) Check() error {
 		bad("work.grace: %v is shorter than 1h; an upload that is under way could lose its bytes", c.Work.Grace)
 	}
 	return errors.Join(wrong...)
+}
+
+func oneOf(bad func(format string, a ...any), name, value string, of ...string) {
+	if !slices.Contains(of, value) {
+		bad("%s: %q is not one of %s", name, value, strings.Join(of, ", "))
+	}
 }
 
 func btoi(b bool) int {

@@ -19,6 +19,7 @@ func TestFileShowsDefaults(t *testing.T) {
 	}
 	want := config.Default()
 	want.TrustedProxies, want.RPC.Peers = []string{}, map[string][]string{}
+	want.Blob.Stores, want.Blob.Policies = map[string]config.Store{}, []config.Policy{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("etc/gopan.yaml says\n%+v, the defaults are\n%+v", got, want)
 	}
@@ -33,8 +34,12 @@ func TestFileShowsDefaults(t *testing.T) {
 			if key := f.Tag.Get("yaml") + ":"; !strings.Contains(string(text), key) {
 				t.Errorf("etc/gopan.yaml does not show %s", key)
 			}
-			if f.Type.Kind() == reflect.Struct {
-				walk(f.Type)
+			t := f.Type
+			if t.Kind() == reflect.Map || t.Kind() == reflect.Slice {
+				t = t.Elem()
+			}
+			if t.Kind() == reflect.Struct {
+				walk(t)
 			}
 		}
 	}
@@ -47,24 +52,38 @@ func TestFileShowsDefaults(t *testing.T) {
 // B168, G67: a bad setting is refused with its name.
 func TestRefuses(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"dta: x":                                 "dta",
-		"limits: {uploads: 0}":                   "limits.uploads",
-		"listen: nowhere":                        "listen",
-		"publicUrl: ftp://x":                     "publicUrl",
-		"tls: {cert: a}":                         "tls",
-		"trustedProxies: [everyone]":             "trustedProxies",
-		"log: {level: loud}":                     "log.level",
-		"rpc: {peers: {cook: ['a:1']}}":          "cook",
-		"rpc: {ca: x}":                           "rpc",
-		"auth: {accessLife: 24h}":                "auth.accessLife",
-		"work: {grace: 1m}":                      "work.grace",
-		"data: ''":                               "data",
-		"limits: {uploads: many}":                "line 1",
-		"debug: {listen: ':6060'}":               "debug.listen",
-		"blob: {verify: never}":                  "blob.verify",
-		"drive: {quota: -1}":                     "drive.quota",
-		"auth: {sessionLife: 1m}":                "auth.sessionLife",
-		"rpc: {listen: x, peers: {user: ['y']}}": "rpc.listen",
+		"dta: x":                                                "dta",
+		"limits: {uploads: 0}":                                  "limits.uploads",
+		"listen: nowhere":                                       "listen",
+		"publicUrl: ftp://x":                                    "publicUrl",
+		"tls: {cert: a}":                                        "tls",
+		"trustedProxies: [everyone]":                            "trustedProxies",
+		"log: {level: loud}":                                    "log.level",
+		"rpc: {peers: {cook: ['a:1']}}":                         "cook",
+		"rpc: {ca: x}":                                          "rpc",
+		"auth: {accessLife: 24h}":                               "auth.accessLife",
+		"work: {grace: 1m}":                                     "work.grace",
+		"data: ''":                                              "data",
+		"limits: {uploads: many}":                               "line 1",
+		"debug: {listen: ':6060'}":                              "debug.listen",
+		"blob: {verify: never}":                                 "blob.verify",
+		"drive: {quota: -1}":                                    "drive.quota",
+		"auth: {sessionLife: 1m}":                               "auth.sessionLife",
+		"blob: {stores: {local: {kind: local, dir: x}}}":        `"local"`,
+		"blob: {stores: {A: {kind: local, dir: x}}}":            `"A"`,
+		"blob: {stores: {a: {kind: tape}}}":                     "blob.stores.a.kind",
+		"blob: {stores: {a: {kind: local}}}":                    "blob.stores.a.dir",
+		"blob: {stores: {a: {kind: local, dir: x, bucket: b}}}": "blob.stores.a",
+		"blob: {stores: {a: {kind: s3, bucket: b}}}":            "blob.stores.a.endpoint",
+		"blob: {stores: {a: {kind: s3, endpoint: 'https://k:s@h', bucket: b}}}":                "blob.stores.a.endpoint",
+		"blob: {stores: {a: {kind: s3, endpoint: 'https://h'}}}":                               "blob.stores.a.bucket",
+		"blob: {stores: {a: {kind: cos, endpoint: 'https://h', bucket: b, accessKeyFile: f}}}": "blob.stores.a: accessKeyFile",
+		"blob: {stores: {a: {kind: local, dir: x}, b: {kind: local, dir: x}}}":                 "a and b",
+		"blob: {stores: {a: {kind: local, dir: x}, a: {kind: local, dir: y}}}":                 "already defined",
+		"blob: {policies: [{store: a}]}":                                                       "blob.policies: number 1",
+		"blob: {policies: [{store: local, minSize: -1}]}":                                      "minSize",
+		"blob: {stores: {a: {kind: s3, secretKey: x}}}":                                        "secretKey",
+		"rpc: {listen: x, peers: {user: ['y']}}":                                               "rpc.listen",
 	} {
 		file := filepath.Join(t.TempDir(), "gopan.yaml")
 		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
