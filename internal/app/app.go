@@ -45,7 +45,7 @@ type Process struct {
 
 	folder   Folder
 	db       *db.DB
-	blobs    blob.Store
+	blobs    *blob.Stores
 	services []rpc.Service
 	routes   []httpapi.Route
 	checks   []func(context.Context) error

@@ -2,13 +2,10 @@ package app
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/gofrs/flock"
 
 	bloblocal "github.com/livil/gopan/internal/blob/local"
 	"github.com/livil/gopan/internal/errs"
@@ -16,7 +13,7 @@ import (
 
 // Folder is a data folder: everything that one installation keeps on this machine.
 //
-//	gopan.json    what the folder is, and the id of the blob store that belongs to it
+//	gopan.json    what the folder is, and the ids of the blob stores that belong to it
 //	gopan.db      the database        kv.db    small values that expire
 //	blobs/        the files' bytes    secrets/ keys, for nobody else's eyes
 type Folder struct {
@@ -26,14 +23,6 @@ type Folder struct {
 
 // tokenKeyFile is the file in secrets/ with the key that signs access tokens.
 const tokenKeyFile = "token.key"
-
-// layout is the version of the folder's layout.
-const layout = 1
-
-type marker struct {
-	Layout  int    `json:"layout"`
-	StoreID string `json:"storeId"`
-}
 
 func (f Folder) blobs() string   { return filepath.Join(f.Dir, "blobs") }
 func (f Folder) secrets() string { return filepath.Join(f.Dir, "secrets") }
@@ -48,34 +37,26 @@ func OpenFolder(dir string, create bool) (Folder, error) {
 			return fail(err)
 		}
 	}
-	lock := flock.New(filepath.Join(dir, "gopan.lock"), flock.SetPermissions(0o600))
-	if err := lock.Lock(); err != nil {
-		return fail(fmt.Errorf("the data folder %s: %w", dir, err))
-	}
-	defer func() { _ = lock.Unlock() }() // the kernel lets go of it in any case
-	f := Folder{Dir: dir}
-	name := filepath.Join(dir, "gopan.json")
-	b, err := os.ReadFile(name)
-	if errors.Is(err, os.ErrNotExist) && create {
-		f.StoreID = rand.Text()
-		return f, f.make(name)
-	}
+	unlock, err := lockFolder(dir)
 	if err != nil {
-		return fail(fmt.Errorf("%s is no data folder of Gopan: %w", dir, err))
+		return fail(err)
 	}
-	var m marker
-	if err := json.Unmarshal(b, &m); err != nil {
-		return fail(fmt.Errorf("%s: %w", name, err))
+	defer unlock()
+	f := Folder{Dir: dir}
+	if _, err := os.Stat(f.marker()); errors.Is(err, os.ErrNotExist) && create {
+		f.StoreID = rand.Text()
+		return f, f.make()
 	}
-	if m.Layout != layout || m.StoreID == "" {
-		return fail(fmt.Errorf("%s: layout %d is not known to this program", name, m.Layout))
+	m, err := f.readMarker()
+	if err != nil {
+		return fail(err)
 	}
 	f.StoreID = m.StoreID
 	return f, nil
 }
 
 // make fills a new folder; the marker comes last, so that a folder that has one is whole.
-func (f Folder) make(name string) error {
+func (f Folder) make() error {
 	const op = errs.Op("app.Folder.make")
 	entries, err := os.ReadDir(f.Dir)
 	if err != nil {
@@ -104,11 +85,7 @@ func (f Folder) make(name string) error {
 	if err := bloblocal.Init(f.blobs(), f.StoreID); err != nil {
 		return errs.Wrap(op, err)
 	}
-	b, err := json.MarshalIndent(marker{layout, f.StoreID}, "", "  ")
-	if err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	return errs.Wrap(op, writeFile(name, append(b, '\n')))
+	return errs.Wrap(op, f.writeMarker(marker{Layout: layout, StoreID: f.StoreID}))
 }
 
 // writeFile writes a small file so that it is there whole or not at all, after a power cut too.

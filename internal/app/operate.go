@@ -33,7 +33,7 @@ func Operate(ctx context.Context, c config.Config, fn func(context.Context, *tra
 	p.services = append(p.services, rpc.Service{
 		Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: &filemeta.Service{DB: d}},
 	})
-	work, err := p.transfer()
+	work, err := p.transfer(ctx)
 	if err != nil {
 		return errs.Wrap(op, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/zeromicro/go-zero/core/logx"
 
 	"github.com/livil/gopan/internal/blob"
-	bloblocal "github.com/livil/gopan/internal/blob/local"
 	"github.com/livil/gopan/internal/download"
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
@@ -81,30 +80,30 @@ func startFilemeta(ctx context.Context, p *Process) error {
 	return nil
 }
 
-func startUpload(_ context.Context, p *Process) error {
-	store, err := p.store()
+func startUpload(ctx context.Context, p *Process) error {
+	stores, err := p.stores(ctx)
 	if err != nil {
 		return err
 	}
-	s := &upload.Service{Blobs: blob.Local(blob.Unstaged{Store: store}), Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
+	s := &upload.Service{Blobs: stores, Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
 	p.routes = append(p.routes, upload.Routes(s)...)
 	return nil
 }
 
-func startDownload(_ context.Context, p *Process) error {
-	store, err := p.store()
+func startDownload(ctx context.Context, p *Process) error {
+	stores, err := p.stores(ctx)
 	if err != nil {
 		return err
 	}
 	s := &download.Service{
-		Blobs: &blob.Verifier{Store: store, Always: p.Config.Blob.Verify == "always"}, Tree: p.tree(),
+		Blobs: &blob.Verifier{Store: stores, Always: p.Config.Blob.Verify == "always"}, Tree: p.tree(),
 	}
 	p.routes = append(p.routes, download.Routes(s)...)
 	return nil
 }
 
-func startTransfer(_ context.Context, p *Process) error {
-	s, err := p.transfer()
+func startTransfer(ctx context.Context, p *Process) error {
+	s, err := p.transfer(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,28 +111,14 @@ func startTransfer(_ context.Context, p *Process) error {
 	return nil
 }
 
-// transfer is the work on this process's store.
-func (p *Process) transfer() (*transfer.Service, error) {
-	store, err := p.store()
+// transfer is the work on the stores.
+func (p *Process) transfer(ctx context.Context) (*transfer.Service, error) {
+	stores, err := p.stores(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := p.Config.Work
-	return &transfer.Service{Blobs: store, Tree: p.tree(), Grace: w.Grace, Every: w.Every, SumRate: w.SumRate}, nil
-}
-
-// store opens the blob store, once for the process.
-func (p *Process) store() (blob.Store, error) {
-	if p.blobs == nil {
-		s, err := bloblocal.Open(p.folder.blobs(), p.folder.StoreID)
-		if err != nil {
-			return nil, err
-		}
-		p.blobs = s
-		p.onStop("blob store", func(context.Context) error { return s.Close() })
-		p.checks = append(p.checks, s.Check)
-	}
-	return p.blobs, nil
+	return &transfer.Service{Blobs: stores, Tree: p.tree(), Grace: w.Grace, Every: w.Every, SumRate: w.SumRate}, nil
 }
 
 // tree is the way to the filemeta role.

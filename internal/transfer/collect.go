@@ -29,8 +29,16 @@ type Collected struct {
 // only counts them. A blob that is put again while this runs is young again, and the store itself holds
 // its deletion against its age (promise D7).
 func (s *Service) Collect(ctx context.Context, dryRun bool) (Collected, error) {
-	const op = errs.Op("transfer.Collect")
 	var c Collected
+	for _, st := range s.Blobs.All {
+		if err := s.collectFrom(ctx, st, dryRun, &c); err != nil {
+			return c, errs.Wrap("transfer.Collect", err)
+		}
+	}
+	return c, nil
+}
+
+func (s *Service) collectFrom(ctx context.Context, from blob.Named, dryRun bool, c *Collected) error {
 	cutoff := s.now().Add(-s.Grace)
 	batch := make([]blob.Entry, 0, batchSize)
 	flush := func() error {
@@ -54,7 +62,7 @@ func (s *Service) Collect(ctx context.Context, dryRun bool) (Collected, error) {
 			if dryRun {
 				continue
 			}
-			gone, err := s.Blobs.Delete(ctx, e.Digest, cutoff)
+			gone, err := from.Delete(ctx, e.Digest, cutoff)
 			if err != nil {
 				return err
 			}
@@ -66,7 +74,7 @@ func (s *Service) Collect(ctx context.Context, dryRun bool) (Collected, error) {
 		batch = batch[:0]
 		return nil
 	}
-	err := s.Blobs.List(ctx, func(e blob.Entry) error {
+	err := from.List(ctx, func(e blob.Entry) error {
 		if e.Foreign != "" {
 			c.Foreign = append(c.Foreign, e.Foreign)
 			return nil
@@ -81,7 +89,7 @@ func (s *Service) Collect(ctx context.Context, dryRun bool) (Collected, error) {
 	if err == nil {
 		err = flush()
 	}
-	return c, errs.Wrap(op, err)
+	return err
 }
 
 func (s *Service) referenced(ctx context.Context, entries []blob.Entry) (map[blob.Digest]bool, error) {

@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	})
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: w.tree}}})
 	w.Service = &transfer.Service{
-		Blobs: w.store, Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
+		Blobs: blob.Local(blob.Unstaged{Store: w.store}), Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
 	}
 	return w
 }

@@ -17,8 +17,8 @@ import (
 
 // Service does the work. Each kind of work can be cut off anywhere and be done again.
 type Service struct {
-	// Blobs is the store that the work is on.
-	Blobs blob.Store
+	// Blobs are the stores that the work is on.
+	Blobs *blob.Stores
 	// Tree is the filemeta role.
 	Tree filemetapb.FileMetaClient
 	// Grace is how old a blob must be before it can be collected: longer than the longest upload.
