@@ -24,3 +24,21 @@ type Log interface {
 	// Close waits for what was published and is not applied, and ends the log.
 	Close() error
 }
+
+// Batcher is a Log that can take several events at once, which costs it little more than one.
+type Batcher interface {
+	// PublishAll publishes events in their order and gives what Publish would have answered for each.
+	PublishAll(ctx context.Context, events []Event) []error
+}
+
+// PublishAll publishes events in their order to a log, at once if it can.
+func PublishAll(ctx context.Context, l Log, events []Event) []error {
+	if b, ok := l.(Batcher); ok {
+		return b.PublishAll(ctx, events)
+	}
+	failed := make([]error, len(events))
+	for i, e := range events {
+		failed[i] = l.Publish(ctx, e)
+	}
+	return failed
+}

@@ -35,6 +35,9 @@ func (s *Service) Apply(ctx context.Context, batch []event.Event) ([]error, erro
 		if err := a.prefetch(commits); err != nil {
 			return err
 		}
+		if err := a.readReservations(commits); err != nil {
+			return err
+		}
 		for i, c := range commits {
 			if refused[i] != nil {
 				continue
@@ -71,12 +74,17 @@ type applier struct {
 	children map[childKey]*node // nil: known not to be there
 	nodes    map[NodeID]*node
 	done     map[requestKey]request
+	// reservations that commits of the batch name, as far as they are there and not used up.
+	reservations map[int64]reservation
 
 	fresh    []*node
 	dirty    map[*node]bool
 	versions []version
 	changes  []change
 	requests []request
+	// usedUp are the ids of reservations, digests what was committed.
+	usedUp  []int64
+	digests [][]byte
 }
 
 type requestKey struct {
@@ -104,7 +112,7 @@ func (a *applier) driveOf(user UserID) (*drive, error) {
 	if a.drives == nil {
 		a.drives = make(map[UserID]*drive)
 	}
-	d.wasSeq, d.wasUsed = d.Seq, d.Used
+	d.read()
 	a.drives[user] = &d
 	return &d, nil
 }
@@ -315,8 +323,18 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	held := a.reservations[req.GetReservation()]
+	if held.drive != d.ID {
+		held = reservation{} // ended before this, or none of theirs
+	}
 	if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
+		if err == nil {
+			a.useUp(d, held)
+		}
 		return before, err
+	}
+	if req.GetClaimed() && !held.claims(b.GetDigest(), a.now) {
+		return outcome{}, errs.E(errs.Conflict, "filemeta.commit", errs.Code("claim_lost"))
 	}
 	sl, err := a.place(d, p, t)
 	if err != nil {
@@ -328,9 +346,11 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	}
 	n := sl.existing
 	same := n != nil && n.Size == b.GetSize() && bytes.Equal(n.Digest, b.GetDigest())
-	if !same && b.GetSize() > d.available() {
+	if !same && b.GetSize() > d.available(held.size) {
 		return outcome{}, errs.E(errs.OverQuota, "filemeta.commit", errs.Code("quota_exceeded"))
 	}
+	a.useUp(d, held)
+	a.digests = append(a.digests, b.GetDigest())
 	id := NodeID(c.GetFirstId())
 	for _, name := range sl.makes {
 		f := newNode(id, d.ID, sl.parent, string(name), folder, a.now)
@@ -366,6 +386,36 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 		a.done[requestKey{user, key}] = r
 	}
 	return o, nil
+}
+
+// useUp ends a reservation, if there is one, and frees its room.
+func (a *applier) useUp(d *drive, r reservation) {
+	if r.id != 0 {
+		delete(a.reservations, r.id)
+		a.usedUp = append(a.usedUp, r.id)
+		d.Reserved -= r.size
+	}
+}
+
+// readReservations reads the reservations that the commits name.
+func (a *applier) readReservations(commits []*filemetapb.Committed) error {
+	var ids []int64
+	for _, c := range commits {
+		if id := c.GetRequest().GetReservation(); id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	a.reservations = make(map[int64]reservation, len(ids))
+	return inLists(ids, func(marks string, args []any) error {
+		found, err := reservationsWhere(a.tx, "id IN ("+marks+")", args...)
+		for _, r := range found {
+			a.reservations[r.id] = r
+		}
+		return err
+	})
 }
 
 // insert adds a new node.
@@ -472,6 +522,12 @@ func (a *applier) flush() error {
 	if err := insertRequests(a.tx, a.requests); err != nil {
 		return err
 	}
+	if err := dropReservations(a.tx, a.usedUp); err != nil {
+		return err
+	}
+	if err := pardon(a.tx, a.digests); err != nil {
+		return err
+	}
 	for _, d := range a.drives {
 		if err := d.save(a.tx); err != nil {
 			return err
@@ -483,11 +539,11 @@ func (a *applier) flush() error {
 // save writes the drive's counters if they moved, guarded by what they were: whatever the database's
 // isolation, no change of another transaction is lost.
 func (d *drive) save(tx *gorm.DB) error {
-	if d.Seq == d.wasSeq && d.Used == d.wasUsed {
+	if d.Seq == d.wasSeq && d.Used == d.wasUsed && d.Reserved == d.wasReserved {
 		return nil
 	}
-	res := tx.Exec("UPDATE drives SET used = ?, seq = ? WHERE id = ? AND used = ? AND seq = ?",
-		d.Used, d.Seq, d.ID, d.wasUsed, d.wasSeq)
+	res := tx.Exec("UPDATE drives SET used = ?, reserved = ?, seq = ? WHERE id = ? AND used = ? AND reserved = ? AND seq = ?",
+		d.Used, d.Reserved, d.Seq, d.ID, d.wasUsed, d.wasReserved, d.wasSeq)
 	if res.Error != nil {
 		return res.Error
 	}

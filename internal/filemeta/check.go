@@ -39,6 +39,9 @@ var rules = []struct{ code, query string }{
 	{"quota_drift", `SELECT 'the drive says that ' || d.used || ' bytes are used; its versions have ' || s.total
 		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM versions WHERE drive_id = ?1) s
 		WHERE d.id = ?1 AND d.used <> s.total`},
+	{"reserved_drift", `SELECT 'the drive says that ' || d.reserved || ' bytes are reserved; its reservations have ' || s.total
+		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM reservations WHERE drive_id = ?1) s
+		WHERE d.id = ?1 AND d.reserved <> s.total`},
 	{"change_gap", `SELECT 'the drive''s changes are ' || s.n || ', numbered to ' || d.seq
 		FROM drives d, (SELECT count(*) AS n, coalesce(max(seq), 0) AS top FROM changes WHERE drive_id = ?1) s
 		WHERE d.id = ?1 AND (d.seq <> s.n OR d.seq <> s.top)`},

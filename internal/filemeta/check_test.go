@@ -34,6 +34,8 @@ var damages = []damage{
 	{"version_without_file", "of a folder", "UPDATE versions SET node_id = @d WHERE node_id = @g"},
 	{"quota_drift", "too much", "UPDATE drives SET used = used + 1 WHERE id = @drive"},
 	{"quota_drift", "version lost", "DELETE FROM versions WHERE node_id = @f AND version = 1"},
+	{"reserved_drift", "too much", "UPDATE drives SET reserved = reserved + 1 WHERE id = @drive"},
+	{"reserved_drift", "reservation lost", "DELETE FROM reservations WHERE drive_id = @drive"},
 	{"change_gap", "change lost", "DELETE FROM changes WHERE drive_id = @drive AND seq = 2"},
 	{"change_gap", "counter ahead", "UPDATE drives SET seq = seq + 1 WHERE id = @drive"},
 	{"bad_name", "separator", "UPDATE nodes SET name = 'a/b' WHERE id = @f"},
@@ -59,6 +61,7 @@ func TestCheckTree(t *testing.T) {
 			if err := f.delete(t.Context(), alice, NodeID(f.file(alice, "/e/trashed", 4).GetId()), ""); err != nil {
 				t.Fatal(err)
 			}
+			f.reserve(alice, "/coming", 5)
 			f.sound(alice)
 			mine, his := f.row(alice), f.row(bob)
 			// Foreign keys are not what holds the tree together, so nothing stops this.

@@ -3,6 +3,7 @@ package filemeta
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
@@ -37,11 +38,12 @@ func (s *Service) Prepare(ctx context.Context, t *filemetapb.Target) (*filemetap
 		if err != nil {
 			return err
 		}
+		resp.Drive = int64(d.ID)
 		if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
 			resp.Done = &filemetapb.CommitResponse{Node: before.node, Created: before.created}
 			return err
 		}
-		resp.Available = d.available()
+		resp.Available = d.available(0)
 		if t.GetSize() > resp.Available {
 			return errs.E(errs.OverQuota, op, errs.Code("quota_exceeded"))
 		}
@@ -69,39 +71,103 @@ func targetPath(s string) (drivepath.Path, error) {
 // Commit implements the RPC: it makes a stored blob the content of a file. When it returns, the change is
 // durable and every reader sees it.
 func (s *Service) Commit(ctx context.Context, req *filemetapb.CommitRequest) (*filemetapb.CommitResponse, error) {
-	const op = errs.Op("filemeta.Commit")
-	t := req.GetTarget()
-	p, err := targetPath(t.GetPath())
+	done, failed := s.commitAll(ctx, UserID(req.GetTarget().GetActor().GetUserId()), []*filemetapb.CommitRequest{req})
+	return done[0], errs.Wrap("filemeta.Commit", failed[0])
+}
+
+// maxCommits in one call of CommitMany.
+const maxCommits = 1000
+
+// CommitMany implements the RPC. Commits take effect one after the other, in their order: one sees the folders
+// that those before it have made.
+func (s *Service) CommitMany(ctx context.Context, req *filemetapb.CommitManyRequest) (*filemetapb.CommitManyResponse, error) {
+	const op = errs.Op("filemeta.CommitMany")
+	reqs := req.GetCommits()
+	resp := &filemetapb.CommitManyResponse{Outcomes: make([]*filemetapb.CommitOutcome, len(reqs))}
+	if len(reqs) == 0 {
+		return resp, nil
+	}
+	if len(reqs) > maxCommits {
+		return nil, errs.E(errs.Invalid, op, errs.Field("commits"))
+	}
+	user := reqs[0].GetTarget().GetActor().GetUserId()
+	for _, r := range reqs {
+		if r.GetTarget().GetActor().GetUserId() != user {
+			return nil, errs.E(errs.Invalid, op, errs.Field("actor"))
+		}
+	}
+	done, failed := s.commitAll(ctx, UserID(user), reqs)
+	for i, err := range failed {
+		resp.Outcomes[i] = &filemetapb.CommitOutcome{Done: done[i]}
+		if err != nil {
+			f := &filemetapb.Failure{Kind: int32(errs.KindOf(err)), Code: string(errs.CodeOf(err))} //nolint:gosec // kinds are few
+			var e *errs.Error
+			if errors.As(err, &e) {
+				f.Field = string(e.Field)
+			}
+			resp.Outcomes[i].Failure = f
+		}
+	}
+	return resp, nil
+}
+
+// idsOf checks what can be checked of a commit alone, and counts the ids that it may need: for the file and for every
+// folder that may have to be made above it.
+func idsOf(req *filemetapb.CommitRequest) (int, error) {
+	p, err := targetPath(req.GetTarget().GetPath())
 	if err != nil {
-		return nil, errs.Wrap(op, err)
+		return 0, err
 	}
 	if len(req.GetBlob().GetDigest()) != 32 || req.GetBlob().GetSize() < 0 {
-		return nil, errs.E(errs.Invalid, op, errs.Field("blob"))
+		return 0, errs.E(errs.Invalid, "filemeta.idsOf", errs.Field("blob"))
 	}
-	d, err := s.driveOf(ctx, UserID(t.GetActor().GetUserId()))
-	if err != nil {
-		return nil, errs.Wrap(op, err)
+	if req.GetTarget().GetParents() {
+		return p.Depth(), nil
 	}
-	// Ids for the file and for every folder that may have to be made above it.
-	n := 1
-	if t.GetParents() {
-		n = p.Depth()
+	return 1, nil
+}
+
+// commitAll publishes commits of one user at once, and says what became of each.
+func (s *Service) commitAll(ctx context.Context, user UserID, reqs []*filemetapb.CommitRequest) ([]*filemetapb.CommitResponse, []error) {
+	done, failed := make([]*filemetapb.CommitResponse, len(reqs)), make([]error, len(reqs))
+	need, ids := make([]int, len(reqs)), 0
+	for i, r := range reqs {
+		need[i], failed[i] = idsOf(r)
+		ids += need[i]
 	}
-	first, err := s.newIDs(ctx, n)
-	if err != nil {
-		return nil, errs.Wrap(op, err)
+	d, err := s.driveOf(ctx, user)
+	var next int64
+	if err == nil && ids > 0 {
+		next, err = s.newIDs(ctx, ids)
 	}
-	key := rand.Text()
-	payload, err := proto.Marshal(&filemetapb.Committed{Request: req, FirstId: first, Key: key})
-	if err != nil {
-		return nil, errs.E(errs.Internal, op, err)
+	var events []event.Event
+	var which []int // of reqs is in which event
+	var decided []chan outcome
+	for i, r := range reqs {
+		if failed[i] != nil {
+			continue
+		}
+		if failed[i] = err; err != nil {
+			continue
+		}
+		key := rand.Text()
+		payload, err := proto.Marshal(&filemetapb.Committed{Request: r, FirstId: next, Key: key})
+		if err != nil {
+			failed[i] = errs.E(errs.Internal, "filemeta.commitAll", err)
+			continue
+		}
+		next += int64(need[i])
+		ch := make(chan outcome, 1)
+		s.outcomes.Store(key, ch)
+		defer s.outcomes.Delete(key)
+		events = append(events, event.Event{Key: int64(d.ID), Payload: payload})
+		which, decided = append(which, i), append(decided, ch)
 	}
-	decided := make(chan outcome, 1)
-	s.outcomes.Store(key, decided)
-	defer s.outcomes.Delete(key)
-	if err := s.Log.Publish(ctx, event.Event{Key: int64(d.ID), Payload: payload}); err != nil {
-		return nil, errs.Wrap(op, err)
+	for n, err := range event.PublishAll(ctx, s.Log, events) {
+		if failed[which[n]] = err; err == nil {
+			o := <-decided[n]
+			done[which[n]] = &filemetapb.CommitResponse{Node: o.node, Created: o.created}
+		}
 	}
-	o := <-decided
-	return &filemetapb.CommitResponse{Node: o.node, Created: o.created}, nil
+	return done, failed
 }

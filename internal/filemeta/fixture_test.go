@@ -114,6 +114,28 @@ func (f *fixture) put(t *filemetapb.Target, b *filemetapb.Blob) (*filemetapb.Com
 	return f.Commit(context.Background(), &filemetapb.CommitRequest{Target: t, Blob: b})
 }
 
+// hold reserves room for a file; digest nil: it is not known.
+func (f *fixture) hold(t *filemetapb.Target, size int64, digest []byte, opts ...func(*filemetapb.ReserveRequest)) (*filemetapb.ReserveResponse, error) {
+	t.Size = size
+	req := &filemetapb.ReserveRequest{Target: t, Digest: digest, ExpiresAt: f.clock.Load() + 1_000_000}
+	for _, o := range opts {
+		o(req)
+	}
+	return f.Reserve(context.Background(), req)
+}
+
+func fromOthers(r *filemetapb.ReserveRequest) { r.Others = true }
+
+// reserve is hold where nothing may go wrong.
+func (f *fixture) reserve(user UserID, path string, size int64) *filemetapb.ReserveResponse {
+	f.t.Helper()
+	r, err := f.hold(target(user, path), size, nil)
+	if err != nil {
+		f.t.Fatalf("reserve %s: %v", path, err)
+	}
+	return r
+}
+
 // file is put where nothing may go wrong.
 func (f *fixture) file(user UserID, path string, size int64, opts ...func(*filemetapb.Target)) *filemetapb.Node {
 	f.t.Helper()

@@ -1,13 +1,66 @@
 package filemeta
 
 import (
+	"database/sql"
 	"strings"
 
 	"gorm.io/gorm"
 )
 
-// Nodes are read and written more than anything else, a thousand to a page, so their rows go by hand: gorm's
-// reflection would take most of the time.
+// What is read and written with every commit and every page goes by hand: gorm's reflection would take most of the
+// time.
+
+// execute runs a statement and gives how many rows it changed.
+func execute(tx *gorm.DB, statement string, args ...any) (int64, error) {
+	res, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, statement, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// query runs a statement and calls each for every row.
+func query(tx *gorm.DB, each func(*sql.Rows) error, statement string, args ...any) error {
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, statement, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// lengths of lists in statements, the longest first. There are few, so that few prepared statements serve all.
+var lengths = []int{256, 64, 16, 4, 1}
+
+// marks is "(?), (?), …", n times, for row "(?)".
+func marks(row string, n int) string { return strings.Repeat(", "+row, n)[2:] }
+
+// inLists calls fn with the values in one or more lists, as placeholders and their arguments. A list that is
+// filled up repeats its last value.
+func inLists[T any](values []T, fn func(marks string, args []any) error) error {
+	for len(values) > 0 {
+		n := lengths[0]
+		for _, l := range lengths {
+			if l >= len(values) {
+				n = l
+			}
+		}
+		args := make([]any, n)
+		for i := range args {
+			args[i] = values[min(i, len(values)-1)]
+		}
+		values = values[min(n, len(values)):]
+		if err := fn(marks("?", n), args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // nodeColumns in the order of node.into and node.values.
 const nodeColumns = "id, drive_id, parent_id, name, kind, sort_key, size, digest, sha256, version, rev, created_at, " +
@@ -31,37 +84,27 @@ func (n *node) values() []any {
 
 // nodesWhere reads the nodes that a condition selects; clauses such as ORDER BY may follow it.
 func nodesWhere(tx *gorm.DB, condition string, args ...any) (nodes []*node, err error) {
-	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, "SELECT "+nodeColumns+" FROM nodes WHERE "+condition, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = query(tx, func(rows *sql.Rows) error {
 		n := new(node)
-		if err := rows.Scan(n.into()...); err != nil {
-			return nil, err
-		}
 		nodes = append(nodes, n)
-	}
-	return nodes, rows.Err()
+		return rows.Scan(n.into()...)
+	}, "SELECT "+nodeColumns+" FROM nodes WHERE "+condition, args...)
+	return nodes, err
 }
-
-// rowsPerInsert bounds a statement; SQLite takes 32766 parameters, MySQL 65535.
-const rowsPerInsert = 200
 
 // insertAll inserts rows of a table with few statements.
 func insertAll[T any](tx *gorm.DB, table, columns string, rows []T, values func(T) []any) error {
-	for len(rows) > 0 {
-		batch := rows[:min(len(rows), rowsPerInsert)]
-		rows = rows[len(batch):]
-		var args []any
-		for _, r := range batch {
-			args = append(args, values(r)...)
-		}
-		row := ", (" + strings.TrimSuffix(strings.Repeat("?, ", strings.Count(columns, ",")+1), ", ") + ")"
-		query := "INSERT INTO " + table + " (" + columns + ") VALUES " + strings.Repeat(row, len(batch))[2:]
-		if _, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, query, args...); err != nil {
-			return err
+	row := "(" + marks("?", strings.Count(columns, ",")+1) + ")"
+	for _, n := range lengths {
+		for len(rows) >= n {
+			var args []any
+			for _, r := range rows[:n] {
+				args = append(args, values(r)...)
+			}
+			rows = rows[n:]
+			if _, err := execute(tx, "INSERT INTO "+table+" ("+columns+") VALUES "+marks(row, n), args...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -51,22 +51,27 @@ type drive struct {
 	ID              DriveID `gorm:"primaryKey;autoIncrement:false"`
 	OwnerID         UserID
 	RootID, TrashID NodeID
-	// Quota and Used in bytes; a Quota of 0 is no limit.
-	Quota, Used int64
+	// Quota, Used and Reserved in bytes; a Quota of 0 is no limit. Reserved is what reservations hold for uploads
+	// under way.
+	Quota, Used, Reserved int64
 	// Seq of the last change.
 	Seq       int64
 	CreatedAt int64
 
-	// What Used and Seq were when the row was read; save guards its write with them.
-	wasUsed, wasSeq int64
+	// What the counters were when the row was read; save guards its write with them.
+	wasUsed, wasReserved, wasSeq int64
 }
 
-// available bytes in the drive.
-func (d *drive) available() int64 {
-	if d.Quota == 0 {
-		return 1<<63 - 1
+// read marks the row as it is now as what the database holds.
+func (d *drive) read() { d.wasUsed, d.wasReserved, d.wasSeq = d.Used, d.Reserved, d.Seq }
+
+// available bytes in the drive, for somebody who holds a reservation of so many bytes.
+func (d *drive) available(held int64) int64 {
+	quota := d.Quota
+	if quota == 0 {
+		quota = 1<<63 - 1
 	}
-	return max(0, d.Quota-d.Used)
+	return max(0, quota-d.Used-d.Reserved+held)
 }
 
 // node is a row of nodes: a folder, a file with its current version, or a drive's trash.
@@ -175,7 +180,7 @@ func record(tx *gorm.DB, id DriveID, now, freed int64, kind changeKind, nodes ..
 	if err := tx.Raw("SELECT * FROM drives WHERE id = ?", id).Scan(&d).Error; err != nil {
 		return err
 	}
-	d.wasUsed, d.wasSeq = d.Used, d.Seq
+	d.read()
 	d.Used -= freed
 	rows := make([]change, len(nodes))
 	for i, n := range nodes {

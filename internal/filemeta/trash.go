@@ -175,8 +175,8 @@ func (s *Service) wakePurge() {
 // requestsLive is how long an Idempotency-Key is remembered.
 const requestsLive = 24 * time.Hour
 
-// Run does the tree's work in the background until ctx ends: it takes apart what was purged and forgets old
-// Idempotency-Keys. Being cut off anywhere loses nothing; the next Run goes on.
+// Run does the tree's work in the background until ctx ends: it takes apart what was purged, and every minute ends
+// reservations that have expired and forgets old Idempotency-Keys. Being cut off anywhere loses nothing; the next Run goes on.
 func (s *Service) Run(ctx context.Context, failed func(error)) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -193,6 +193,9 @@ func (s *Service) Run(ctx context.Context, failed func(error)) {
 			return
 		case <-s.purgeSignal():
 		case <-tick.C:
+			if err := s.ReleaseExpired(ctx); err != nil {
+				failed(err)
+			}
 			old := s.now() - requestsLive.Milliseconds()
 			if err := s.DB.Write(ctx, func(tx *gorm.DB) error {
 				return tx.Exec("DELETE FROM requests WHERE at < ?", old).Error

@@ -42,6 +42,7 @@ var messages = map[string]struct{ en, zh string }{
 	"name_taken":       {"Something of this name is there already.", "已存在同名的内容。"},
 	"parent_not_found": {"The folder that should hold it does not exist.", "上级文件夹不存在。"},
 	"parent_gone":      {"The folder it was in is gone. Choose another one.", "原来的文件夹已不存在，请选择其他文件夹。"},
+	"claim_lost":       {"The stored content that this upload was to use is gone. Upload the file itself.", "本次上传要复用的内容已不存在，请重新上传文件。"},
 	"not_a_folder":     {"There is a file where a folder should be.", "目标位置是文件，不是文件夹。"},
 	"is_a_folder":      {"This is a folder, not a file.", "这是文件夹，不是文件。"},
 	"is_the_root":      {"This cannot be done with the drive itself.", "不能对网盘根目录执行此操作。"},

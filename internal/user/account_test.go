@@ -113,9 +113,19 @@ func TestWhatEndsASession(t *testing.T) {
 			if p, err = g.byCookie(t.Context(), cookie); err != nil || p.GetLogin() != "ann" {
 				t.Fatal(p, err)
 			}
+			same, err := g.byID(t.Context(), p.GetSessionId())
+			if err != nil || same.GetUserId() != p.GetUserId() || same.GetSessionId() != p.GetSessionId() || same.GetExpiresAt() != p.GetExpiresAt() {
+				t.Fatalf("by its id the session is %v, %v; by its cookie %v", same, err, p)
+			}
 			end(t, g, p.GetSessionId())
 			if _, err := g.byCookie(t.Context(), cookie); !errs.Is(errs.Unauthenticated, err) {
 				t.Errorf("the cookie: %v", err)
+			}
+			if _, err := g.byID(t.Context(), p.GetSessionId()); !errs.Is(errs.Unauthenticated, err) {
+				t.Errorf("the id: %v", err)
+			}
+			if _, err := g.byID(t.Context(), p.GetSessionId()+1); !errs.Is(errs.Unauthenticated, err) {
+				t.Errorf("an id that is no session's: %v", err)
 			}
 		})
 	}

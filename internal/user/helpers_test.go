@@ -111,13 +111,17 @@ func (f fixture) signedIn(t *testing.T) tokens {
 	return got
 }
 
-// byToken and byCookie ask who a credential belongs to.
+// byToken, byCookie and byID ask who a credential belongs to.
 func (f fixture) byToken(ctx context.Context, token string) (*userpb.Principal, error) {
 	return f.Authenticate(ctx, &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_AccessToken{AccessToken: token}})
 }
 
 func (f fixture) byCookie(ctx context.Context, cookie string) (*userpb.Principal, error) {
 	return f.Authenticate(ctx, &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_SessionCookie{SessionCookie: cookie}})
+}
+
+func (f fixture) byID(ctx context.Context, session int64) (*userpb.Principal, error) {
+	return f.Authenticate(ctx, &userpb.AuthenticateRequest{Credential: &userpb.AuthenticateRequest_SessionId{SessionId: session}})
 }
 
 // serve answers over HTTP as a process with only this role would.

@@ -228,6 +228,9 @@ func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequ
 	switch cred := req.GetCredential().(type) {
 	case *userpb.AuthenticateRequest_SessionCookie:
 		arg = hashOf(cred.SessionCookie)
+	case *userpb.AuthenticateRequest_SessionId:
+		// No secret: it comes over the RPC alone, from a role that has a proof of its own.
+		where, arg = "sessions.id = ?", cred.SessionId
 	case *userpb.AuthenticateRequest_AccessToken:
 		// Not into a struct: that would take "1" for 1.
 		c := jwt.MapClaims{}

@@ -20,12 +20,15 @@ type Log struct {
 	closed bool
 }
 
+var _ event.Batcher = (*Log)(nil)
+
+// publish is events of one publisher, who waits for what became of each.
 type publish struct {
-	event  event.Event
-	answer chan error
+	events []event.Event
+	answer chan []error
 }
 
-// MaxBatch bounds how many events one transaction applies.
+// MaxBatch bounds how many events one transaction applies, as far as they come from several publishers.
 const MaxBatch = 512
 
 // New starts a log that applies with fn.
@@ -37,25 +40,44 @@ func New(fn event.Apply) *Log {
 
 // Publish implements event.Log. When ctx ends first the event may still be applied.
 func (l *Log) Publish(ctx context.Context, e event.Event) error {
+	return l.PublishAll(ctx, []event.Event{e})[0]
+}
+
+// PublishAll implements event.Batcher: all events are applied in one transaction. When ctx ends first they may still
+// be applied.
+func (l *Log) PublishAll(ctx context.Context, events []event.Event) []error {
 	const op = errs.Op("event.Publish")
-	p := publish{e, make(chan error, 1)}
+	failed := make([]error, len(events))
+	if len(events) == 0 {
+		return failed
+	}
+	all := func(err error) []error {
+		for i := range failed {
+			failed[i] = err
+		}
+		return failed
+	}
+	p := publish{events, make(chan []error, 1)}
 	l.mu.RLock()
 	if l.closed {
 		l.mu.RUnlock()
-		return errs.E(errs.Busy, op, "the log is closed")
+		return all(errs.E(errs.Busy, op, "the log is closed"))
 	}
 	select {
 	case l.queue <- p:
 		l.mu.RUnlock()
 	case <-ctx.Done():
 		l.mu.RUnlock()
-		return errs.Wrap(op, ctx.Err())
+		return all(errs.Wrap(op, ctx.Err()))
 	}
 	select {
-	case err := <-p.answer:
-		return errs.Wrap(op, err)
+	case answers := <-p.answer:
+		for i, err := range answers {
+			failed[i] = errs.Wrap(op, err)
+		}
+		return failed
 	case <-ctx.Done():
-		return errs.Wrap(op, ctx.Err())
+		return all(errs.Wrap(op, ctx.Err()))
 	}
 }
 
@@ -71,48 +93,47 @@ func (l *Log) Close() error {
 	return nil
 }
 
+// run applies what is published: what has come in by the time that the batch before is done, at once.
 func (l *Log) run() {
 	defer close(l.done)
-	batch := make([]publish, 0, MaxBatch)
-	for p := range l.queue {
-		batch = append(batch[:0], p)
+	for first := range l.queue {
+		batch, n := []publish{first}, len(first.events)
 	gather:
-		for len(batch) < MaxBatch {
+		for n < MaxBatch {
 			select {
 			case p, ok := <-l.queue:
 				if !ok {
 					break gather
 				}
 				batch = append(batch, p)
+				n += len(p.events)
 			default:
 				break gather
 			}
 		}
-		l.applyAll(batch)
+		events := make([]event.Event, 0, n)
+		for _, p := range batch {
+			events = append(events, p.events...)
+		}
+		answers := l.applyAll(events)
+		for _, p := range batch {
+			p.answer <- answers[:len(p.events)]
+			answers = answers[len(p.events):]
+		}
 	}
 }
 
-// applyAll applies a batch; if it fails as a whole, it applies each event alone, so that one that the database
-// chokes on does not take the others with it.
-func (l *Log) applyAll(batch []publish) {
-	events := make([]event.Event, len(batch))
-	for i, p := range batch {
-		events[i] = p.event
-	}
+// applyAll applies events and says what became of each. If they fail as a whole it applies each half alone, so that
+// one that the database chokes on does not take the others with it.
+func (l *Log) applyAll(events []event.Event) []error {
 	// Not the publishers' contexts: an event that was taken is applied even if its publisher has gone.
 	refused, err := l.apply(context.Background(), events)
-	if err != nil && len(batch) > 1 {
-		for _, p := range batch {
-			l.applyAll([]publish{p})
-		}
-		return
+	switch {
+	case err == nil:
+		return refused
+	case len(events) == 1:
+		return []error{err}
 	}
-	for i, p := range batch {
-		switch {
-		case err != nil:
-			p.answer <- err
-		default:
-			p.answer <- refused[i]
-		}
-	}
+	half := len(events) / 2
+	return append(l.applyAll(events[:half]), l.applyAll(events[half:])...)
 }

@@ -687,7 +687,10 @@ type CommitRequest struct {
 	ModifiedAt int64 `protobuf:"varint,3,opt,name=modified_at,json=modifiedAt,proto3" json:"modified_at,omitempty"`
 	// The reservation that this uses up, with its room; 0: none. One that has ended is no error: then the quota
 	// decides, as for a commit without one.
-	Reservation   int64 `protobuf:"varint,4,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	Reservation int64 `protobuf:"varint,4,opt,name=reservation,proto3" json:"reservation,omitempty"`
+	// The content was not put again: only the reservation's claim keeps it there. Without that claim, as when it has
+	// ended, the commit is refused with Conflict, code "claim_lost".
+	Claimed       bool `protobuf:"varint,5,opt,name=claimed,proto3" json:"claimed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -748,6 +751,13 @@ func (x *CommitRequest) GetReservation() int64 {
 		return x.Reservation
 	}
 	return 0
+}
+
+func (x *CommitRequest) GetClaimed() bool {
+	if x != nil {
+		return x.Claimed
+	}
+	return false
 }
 
 type CommitManyRequest struct {
@@ -2134,13 +2144,14 @@ const file_filemeta_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04sha1\x18\x04 \x01(\fR\x04sha1\x12\x10\n" +
-	"\x03md5\x18\x05 \x01(\fR\x03md5\"\xb2\x01\n" +
+	"\x03md5\x18\x05 \x01(\fR\x03md5\"\xcc\x01\n" +
 	"\rCommitRequest\x121\n" +
 	"\x06target\x18\x01 \x01(\v2\x19.gopan.filemeta.v1.TargetR\x06target\x12+\n" +
 	"\x04blob\x18\x02 \x01(\v2\x17.gopan.filemeta.v1.BlobR\x04blob\x12\x1f\n" +
 	"\vmodified_at\x18\x03 \x01(\x03R\n" +
 	"modifiedAt\x12 \n" +
-	"\vreservation\x18\x04 \x01(\x03R\vreservation\"O\n" +
+	"\vreservation\x18\x04 \x01(\x03R\vreservation\x12\x18\n" +
+	"\aclaimed\x18\x05 \x01(\bR\aclaimed\"O\n" +
 	"\x11CommitManyRequest\x12:\n" +
 	"\acommits\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitRequestR\acommits\"R\n" +
 	"\x12CommitManyResponse\x12<\n" +
