@@ -124,8 +124,6 @@ func (f *fixture) hold(t *filemetapb.Target, size int64, digest []byte, opts ...
 	return f.Reserve(context.Background(), req)
 }
 
-func fromOthers(r *filemetapb.ReserveRequest) { r.Others = true }
-
 // reserve is hold where nothing may go wrong.
 func (f *fixture) reserve(user UserID, path string, size int64) *filemetapb.ReserveResponse {
 	f.t.Helper()

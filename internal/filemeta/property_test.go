@@ -15,12 +15,12 @@ import (
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
-// steps of the property test in each of its checks; -rapid.checks and -rapid.steps make it longer.
+// steps of a property test in each of its checks; -rapid.checks and -rapid.steps make it longer.
 const steps = 40
 
-// C2, C3, C4, C5, C6, C7, D8: whatever is done to a drive, in whatever order, it answers and holds what the
-// model says, and CheckTree finds nothing (D10); the same after every restart (D1).
-func TestTreeAgainstModel(t *testing.T) {
+// sized sets how much the property tests do, unless the command line says so.
+func sized(t *testing.T) {
+	t.Helper()
 	for name, n := range map[string]int{"rapid.checks": checks, "rapid.steps": steps} {
 		given := false
 		flag.Visit(func(fl *flag.Flag) { given = given || fl.Name == name })
@@ -30,6 +30,12 @@ func TestTreeAgainstModel(t *testing.T) {
 			}
 		}
 	}
+}
+
+// C2, C3, C4, C5, C6, C7, D8: whatever is done to a drive, in whatever order, it answers and holds what the
+// model says, and CheckTree finds nothing (D10); the same after every restart (D1).
+func TestTreeAgainstModel(t *testing.T) {
+	sized(t)
 	const limit = 120 // bytes, so small that it bites
 	f := newFixture(t, limit)
 	user := UserID(100)

@@ -59,6 +59,7 @@ func nth(key int64, n uint64) event.Event {
 func Run(t *testing.T, open func(t *testing.T, r *Recorder) event.Log) {
 	t.Run("OnceInOrder", func(t *testing.T) { onceInOrder(t, open) })
 	t.Run("OneBadEvent", func(t *testing.T) { oneBadEvent(t, open) })
+	t.Run("AllAtOnce", func(t *testing.T) { allAtOnce(t, open) })
 	t.Run("CloseWaits", func(t *testing.T) { closeWaits(t, open) })
 	t.Run("CallerGone", func(t *testing.T) {
 		l := open(t, new(Recorder))
@@ -145,6 +146,57 @@ func oneBadEvent(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
 	wg.Wait()
 	if n := len(r.Applied()); n != 48 {
 		t.Errorf("%d applied, want 48", n)
+	}
+}
+
+// What is published at once is applied in its order, and each event is answered for itself.
+func allAtOnce(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
+	refusal, choke := errs.E(errs.OverQuota, "test"), errs.E(errs.Busy, "test")
+	is := func(e event.Event, n uint64) bool { return binary.BigEndian.Uint64(e.Payload) == n }
+	r := &Recorder{
+		Refuse: func(e event.Event) error {
+			if is(e, 13) {
+				return refusal
+			}
+			return nil
+		},
+		Fail: func(batch []event.Event) error {
+			for _, e := range batch {
+				if is(e, 17) {
+					return choke
+				}
+			}
+			return nil
+		},
+	}
+	l := open(t, r)
+	const n = 50
+	events := make([]event.Event, n)
+	for i := range events {
+		events[i] = nth(1, uint64(i))
+	}
+	answers := event.PublishAll(t.Context(), l, events)
+	if len(answers) != n {
+		t.Fatalf("%d answers to %d events", len(answers), n)
+	}
+	for i, err := range answers {
+		if want := map[int]error{13: refusal, 17: choke}[i]; !errors.Is(err, want) {
+			t.Errorf("event %d: %v, want %v", i, err, want)
+		}
+	}
+	last := -1
+	for _, e := range r.Applied() {
+		i := int(binary.BigEndian.Uint64(e.Payload)) //nolint:gosec // it is below n
+		if i <= last {
+			t.Fatalf("event %d after %d", i, last)
+		}
+		last = i
+	}
+	if got := len(r.Applied()); got != n-2 {
+		t.Errorf("%d applied, want %d", got, n-2)
+	}
+	if none := event.PublishAll(t.Context(), l, nil); len(none) != 0 {
+		t.Errorf("no events, %d answers", len(none))
 	}
 }
 

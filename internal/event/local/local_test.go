@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/event"
 	"github.com/livil/gopan/internal/event/eventtest"
 	"github.com/livil/gopan/internal/event/local"
@@ -50,5 +51,31 @@ func TestGathers(t *testing.T) {
 	}
 	if n := len(r.Applied()); n != 101 || batches > 50 {
 		t.Errorf("%d events in %d batches", n, batches)
+	}
+}
+
+// What is published at once is one transaction, whatever its size, and so is what waits with it.
+func TestOneTransaction(t *testing.T) {
+	var sizes []int
+	r := &eventtest.Recorder{Fail: func(batch []event.Event) error {
+		sizes = append(sizes, len(batch))
+		return nil
+	}}
+	l := local.New(r.Apply)
+	for _, err := range l.PublishAll(t.Context(), make([]event.Event, 3*local.MaxBatch)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(sizes) != 1 || sizes[0] != 3*local.MaxBatch {
+		t.Errorf("transactions of %v events", sizes)
+	}
+	for _, err := range l.PublishAll(t.Context(), make([]event.Event, 2)) {
+		if !errs.Is(errs.Busy, err) {
+			t.Errorf("a closed log answers %v", err)
+		}
 	}
 }
