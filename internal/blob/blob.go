@@ -61,7 +61,9 @@ type Info struct {
 	PutAt time.Time
 }
 
-// Reader reads a blob. A local one is an *os.File, so that the kernel can send it to a socket by itself.
+// Reader reads a blob, from its start. A local one is an *os.File, so that the kernel can send it to a socket by
+// itself; what is none counts as remote and is checked at every read. Read goes on where it stopped, in long runs, so
+// a remote one does well to fetch ahead of it; ReadAt is for single ranges.
 type Reader interface {
 	io.ReadSeekCloser
 	io.ReaderAt
@@ -74,7 +76,8 @@ type Reader interface {
 type Store interface {
 	// Create starts a new blob. size is its size in bytes, or -1 when it is not known yet.
 	Create(ctx context.Context, size int64) (Pending, error)
-	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked.
+	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked. Where reads have
+	// to wait, as for a network, they end with ctx.
 	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
 	// Delete removes a blob if it was last put before a moment, and says whether it did. It and a
 	// Pending.Commit of the same blob happen one after the other. A blob that is not there is no error.
