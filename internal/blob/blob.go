@@ -61,7 +61,9 @@ type Info struct {
 	PutAt time.Time
 }
 
-// Reader reads a blob. A local one is an *os.File, so that the kernel can send it to a socket by itself.
+// Reader reads a blob, from its start. A local one is an *os.File, so that the kernel can send it to a socket by
+// itself; what is none counts as remote and is checked at every read. Read goes on where it stopped, in long runs, so
+// a remote one does well to fetch ahead of it; ReadAt is for single ranges.
 type Reader interface {
 	io.ReadSeekCloser
 	io.ReaderAt
@@ -69,7 +71,8 @@ type Reader interface {
 
 // Opener is what it takes to read blobs.
 type Opener interface {
-	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked.
+	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked. Where reads have to
+	// wait, as for a network, they end with ctx.
 	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
 }
 

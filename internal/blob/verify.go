@@ -4,16 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"os"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/livil/gopan/internal/errs"
 )
 
-// Verifier opens blobs and sees to it that no byte leaves that its sum does not vouch for (promise D6). A block
-// is checked when this process first reads it; a blob whose blocks were all checked is given out as the store's
-// own reader, which the kernel can send by itself.
+// Verifier opens blobs and sees to it that no byte leaves that its sum does not vouch for (promise D6). A block of a
+// local file is checked when this process first reads it; a blob whose blocks were all checked is given out as the
+// store's own *os.File, which the kernel can send by itself. What comes from elsewhere is checked at every read.
 type Verifier struct {
 	// Store is where blobs are opened: one, or all of them.
 	Store Opener
@@ -22,6 +24,7 @@ type Verifier struct {
 
 	once sync.Once
 	seen *lru.Cache[Digest, *checked]
+	room chan struct{} // a token for each block that is read ahead
 }
 
 // blocks are buffers for whole blocks.
@@ -40,33 +43,41 @@ type checked struct {
 
 // Open opens a blob for reading. Reads of a block that is not what its sum says fail with errs.Corrupt, and so
 // does Open when the store's block sums do not make up the digest. A blob that is missing, or is not a blob, is
-// errs.Corrupt too: something refers to it, so it should be there.
+// errs.Corrupt too: something refers to it, so it should be there. Reads end with ctx where they have to wait.
 func (v *Verifier) Open(ctx context.Context, ref Ref) (Reader, error) {
 	const op = errs.Op("blob.Verifier.Open")
-	v.once.Do(func() { v.seen, _ = lru.New[Digest, *checked](remember) }) // fails for a size below 1 only
-	r, sums, err := v.Store.Open(ctx, ref)
-	if errs.Is(errs.NotFound, err) {
-		return nil, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), err)
-	}
+	v.once.Do(func() {
+		v.seen, _ = lru.New[Digest, *checked](remember) // fails for a size below 1 only
+		v.room = make(chan struct{}, aheadRoom)
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	src, sums, err := v.Store.Open(ctx, ref)
 	if err != nil {
+		cancel()
+		if errs.Is(errs.NotFound, err) {
+			return nil, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), err)
+		}
 		return nil, errs.Wrap(op, err)
 	}
+	r := &verifyingReader{src: src, ref: ref, sums: sums, room: v.room, cancel: cancel}
 	n := Blocks(ref.Size)
 	if n > 1 && (int64(len(sums)) != n || DigestOf(sums) != ref.Digest) {
 		return nil, closeWith(r, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "block sums"))
+	}
+	if _, local := src.(*os.File); !local || v.Always {
+		return r, nil
 	}
 	c, ok := v.seen.Get(ref.Digest)
 	if !ok {
 		c = &checked{good: make([]uint64, (n+63)/64), left: n}
 		v.seen.Add(ref.Digest, c)
 	}
-	c.mu.Lock()
-	left := c.left
-	c.mu.Unlock()
-	if left == 0 && !v.Always {
-		return r, nil
+	if c.whole() {
+		cancel() // a file's reads do not wait
+		return src, nil
 	}
-	return &verifyingReader{Reader: r, ref: ref, sums: sums, checked: c, always: v.Always, block: -1}, nil
+	r.checked = c
+	return r, nil
 }
 
 func closeWith(c io.Closer, err error) error {
@@ -74,67 +85,56 @@ func closeWith(c io.Closer, err error) error {
 	return err
 }
 
-// verifyingReader reads whole blocks and checks them before it hands out a byte.
-type verifyingReader struct {
-	Reader
-	ref     Ref
-	sums    []Sum
-	checked *checked
-	always  bool
-
-	pos   int64
-	block int64 // in buf; -1: none
-	buf   []byte
-	whole *[]byte // what buf is part of when it came from the pool
+// whole tells whether all blocks have been found good.
+func (c *checked) whole() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left == 0
 }
 
-// Close gives the buffer back, too.
-func (r *verifyingReader) Close() error {
-	if r.whole != nil {
-		blocks.Put(r.whole)
-		r.whole, r.buf, r.block = nil, nil, -1
-	}
-	return r.Reader.Close()
-}
-
-// load reads block i into buf and checks it.
-func (r *verifyingReader) load(i int64) error {
-	const op = errs.Op("blob.Read")
-	if r.block == i {
-		return nil
-	}
-	n := min(BlockSize, r.ref.Size-i*BlockSize)
-	switch {
-	case int64(cap(r.buf)) >= n:
-	case n <= minPiece:
-		r.buf = make([]byte, n)
-	default:
-		r.whole = blocks.Get().(*[]byte)
-		r.buf = *r.whole
-	}
-	r.buf, r.block = r.buf[:n], -1
-	if _, err := r.Reader.ReadAt(r.buf, i*BlockSize); err != nil && err != io.EOF {
-		return errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), err)
-	}
-	sum := sha256.Sum256(r.buf)
-	good := false
-	if r.ref.Size <= BlockSize {
-		good = DigestOf([]Sum{sum}) == r.ref.Digest
-	} else {
-		good = sum == r.sums[i]
-	}
-	if !good {
-		return errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "a block is not what its sum says")
-	}
-	r.block = i
-	c := r.checked
+// found notes that block i is good.
+func (c *checked) found(i int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if bit := uint64(1) << (i % 64); c.good[i/64]&bit == 0 {
 		c.good[i/64] |= bit
 		c.left--
 	}
-	return nil
+}
+
+// verifyingReader reads whole blocks and checks them before it hands out a byte. It reads its source in one
+// direction as long as it is read so itself, each byte once.
+type verifyingReader struct {
+	src     Reader
+	srcPos  int64 // where src stands; the block that is being fetched owns it
+	ref     Ref
+	sums    []Sum
+	checked *checked // nil: nobody wants to know
+	cancel  context.CancelFunc
+	room    chan struct{}
+
+	pos   int64
+	now   *block    // is handed out; nil: none
+	since time.Time // that now has been handed out
+	next  []*block  // those after now that are read ahead
+}
+
+// Close ends what is read ahead and gives the buffers back, too.
+func (r *verifyingReader) Close() error {
+	r.cancel()
+	r.forget()
+	r.now.free()
+	r.now = nil
+	return r.src.Close()
+}
+
+// good holds a block against its sum.
+func (r *verifyingReader) good(b *block) bool {
+	sum := sha256.Sum256(b.buf)
+	if r.ref.Size <= BlockSize {
+		return DigestOf([]Sum{sum}) == r.ref.Digest
+	}
+	return sum == r.sums[b.index]
 }
 
 // Read implements io.Reader.
@@ -162,7 +162,7 @@ func (r *verifyingReader) readAt(p []byte, off int64) (int, error) {
 	if err := r.load(off / BlockSize); err != nil {
 		return 0, err
 	}
-	return copy(p, r.buf[off%BlockSize:]), nil
+	return copy(p, r.now.buf[off%BlockSize:]), nil
 }
 
 // Seek implements io.Seeker.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"path"
 	"regexp"
@@ -269,6 +270,10 @@ func NewHTTPServer(h http.Handler, tlsConfig *tls.Config) *http.Server {
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          quietLog(),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			boundUnsent(c)
+			return ctx
+		},
 	}
 }
 
