@@ -102,6 +102,9 @@ func checkName(s string) (name, why string) {
 		}
 		// Cc: controls; Cf: zero-width and bidi characters, byte order marks, tags; Zl, Zp: line and
 		// paragraph separators. All can make one name look like another, or forge a line of a log.
+		if r >= 0x20 && r < 0x7f { // most are
+			continue
+		}
 		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return "", "invisible character in a name"
 		}

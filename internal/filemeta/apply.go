@@ -3,9 +3,6 @@ package filemeta
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
@@ -21,58 +18,79 @@ import (
 // that the quota, names and preconditions hold under any concurrency.
 func (s *Service) Apply(ctx context.Context, batch []event.Event) ([]error, error) {
 	const op = errs.Op("filemeta.Apply")
-	refused := make([]error, len(batch))
-	commits := make([]*filemetapb.Committed, len(batch))
+	jobs := make([]job, len(batch))
 	for i, e := range batch {
-		commits[i] = new(filemetapb.Committed)
-		if err := proto.Unmarshal(e.Payload, commits[i]); err != nil {
-			refused[i] = errs.E(errs.Invalid, op, err)
-		}
+		jobs[i] = readJob(e)
 	}
-	outcomes := make([]outcome, len(batch))
+	a := &applier{now: s.now(), memo: &s.memo}
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		a := &applier{tx: tx, now: s.now()}
-		if err := a.prefetch(commits); err != nil {
+		a.tx = tx
+		if err := a.prefetch(jobs); err != nil {
 			return err
 		}
-		if err := a.readReservations(commits); err != nil {
+		if err := a.readReservations(jobs); err != nil {
 			return err
 		}
-		for i, c := range commits {
-			if refused[i] != nil {
+		for i := range jobs {
+			j := &jobs[i]
+			if j.refused != nil {
 				continue
 			}
-			var err error
-			outcomes[i], err = a.commit(c)
-			if errs.Is(errs.Busy, err) || errs.Is(errs.Internal, err) {
-				return err
+			j.outcome, j.refused = a.commit(j)
+			if errs.Is(errs.Busy, j.refused) || errs.Is(errs.Internal, j.refused) {
+				return j.refused
 			}
-			refused[i] = errs.Wrap(op, err)
 		}
 		return a.flush()
 	})
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	for i, c := range commits {
-		if refused[i] == nil {
-			if decided, ok := s.outcomes.Load(c.GetKey()); ok {
-				decided.(chan outcome) <- outcomes[i]
+	a.advance()
+	refused := make([]error, len(batch))
+	for i, j := range jobs {
+		refused[i] = errs.Wrap(op, j.refused)
+		if j.refused == nil {
+			if decided, ok := s.outcomes.Load(j.GetKey()); ok {
+				decided.(chan outcome) <- j.outcome
 			}
 		}
 	}
 	return refused, nil
 }
 
+// job is one commit of a batch and what becomes of it.
+type job struct {
+	*filemetapb.Committed
+	path    drivepath.Path
+	outcome outcome
+	refused error
+}
+
+func (j job) user() UserID { return UserID(j.GetRequest().GetTarget().GetActor().GetUserId()) }
+
+// readJob decodes an event; one that nobody can read is refused.
+func readJob(e event.Event) job {
+	j := job{Committed: new(filemetapb.Committed)}
+	if err := proto.Unmarshal(e.Payload, j.Committed); err != nil {
+		j.refused = errs.E(errs.Invalid, "filemeta.readJob", err)
+		return j
+	}
+	j.path, j.refused = targetPath(j.GetRequest().GetTarget().GetPath())
+	return j
+}
+
 // applier works out what a batch of commits does to the tree: it looks at the database, keeps what it would
 // change in mind, where later commits of the batch see it, and writes it all at the end.
 type applier struct {
-	tx  *gorm.DB
-	now int64
+	tx   *gorm.DB
+	now  int64
+	memo *memo
 
 	drives   map[UserID]*drive
 	children map[childKey]*node // nil: known not to be there
 	nodes    map[NodeID]*node
+	folders  map[folderKey]NodeID
 	done     map[requestKey]request
 	// reservations that commits of the batch name, as far as they are there and not used up.
 	reservations map[int64]reservation
@@ -97,13 +115,18 @@ type childKey struct {
 	name   string
 }
 
+type folderKey struct {
+	drive DriveID
+	path  drivepath.Path
+}
+
 // driveOf reads the drive of a user, once for the batch.
 func (a *applier) driveOf(user UserID) (*drive, error) {
 	if d, ok := a.drives[user]; ok {
 		return d, nil
 	}
-	var d drive
-	if err := a.tx.Raw("SELECT * FROM drives WHERE owner_id = ?", user).Scan(&d).Error; err != nil {
+	d, err := driveWhere(a.tx, "owner_id = ?", user)
+	if err != nil {
 		return nil, err
 	}
 	if err := d.mayUse(user); err != nil {
@@ -112,213 +135,14 @@ func (a *applier) driveOf(user UserID) (*drive, error) {
 	if a.drives == nil {
 		a.drives = make(map[UserID]*drive)
 	}
-	d.read()
 	a.drives[user] = &d
 	return &d, nil
 }
 
-// child is a node by its name in a folder, as the batch so far leaves it; nil when there is none.
-func (a *applier) child(parent NodeID, name string) (*node, error) {
-	key := childKey{parent, name}
-	if n, ok := a.children[key]; ok {
-		return n, nil
-	}
-	n, err := child(a.tx, parent, name)
-	if missing(err) {
-		n, err = nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	a.remember(key, n)
-	return n, nil
-}
-
-func (a *applier) remember(key childKey, n *node) {
-	if a.children == nil {
-		a.children, a.nodes = make(map[childKey]*node), make(map[NodeID]*node)
-	}
-	if n != nil {
-		if known, ok := a.nodes[n.ID]; ok {
-			n = known // one node, one *node
-		}
-		a.nodes[n.ID] = n
-	}
-	a.children[key] = n
-}
-
-// prefetch reads what the commits' paths name now with one statement a folder.
-func (a *applier) prefetch(commits []*filemetapb.Committed) error {
-	if len(commits) < 4 {
-		return nil
-	}
-	names := make(map[NodeID][]string)
-commits:
-	for _, c := range commits {
-		t := c.GetRequest().GetTarget()
-		p, err := targetPath(t.GetPath())
-		if err != nil {
-			continue
-		}
-		d, err := a.driveOf(UserID(t.GetActor().GetUserId()))
-		if missing(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		parent := d.RootID
-		for _, name := range p.Dir().Names() {
-			n, err := a.child(parent, string(name))
-			if err != nil {
-				return err
-			}
-			if n == nil {
-				continue commits
-			}
-			parent = n.ID
-		}
-		names[parent] = append(names[parent], string(p.Base()))
-	}
-	for parent, ns := range names {
-		args := []any{parent}
-		for _, name := range ns {
-			args = append(args, name)
-		}
-		found, err := nodesWhere(a.tx, "parent_id = ? AND name IN (?"+strings.Repeat(", ?", len(ns)-1)+")", args...)
-		if err != nil {
-			return err
-		}
-		for _, name := range ns {
-			a.remember(childKey{parent, name}, nil)
-		}
-		for _, n := range found {
-			a.remember(childKey{parent, n.Name}, n)
-		}
-	}
-	return nil
-}
-
-// slot is where a commit goes.
-type slot struct {
-	dir    drivepath.Path
-	parent NodeID
-	name   string
-	// existing file to write a version of; nil: a new one.
-	existing *node
-	// makes are the names of folders to make below parent first, the outermost first.
-	makes []drivepath.Name
-}
-
-// place works out where a commit goes and whether it may.
-func (a *applier) place(d *drive, p drivepath.Path, t *filemetapb.Target) (slot, error) {
-	const op = errs.Op("filemeta.place")
-	sl := slot{dir: p.Dir(), parent: d.RootID, name: string(p.Base())}
-	for _, name := range p.Dir().Names() {
-		if len(sl.makes) > 0 {
-			sl.makes = append(sl.makes, name)
-			continue
-		}
-		n, err := a.child(sl.parent, string(name))
-		switch {
-		case err != nil:
-			return sl, err
-		case n == nil && !t.GetParents():
-			return sl, errs.E(errs.NotFound, op, errs.Code("parent_not_found"))
-		case n == nil:
-			sl.makes = append(sl.makes, name)
-		case n.Kind != folder:
-			return sl, errs.E(errs.Conflict, op, errs.Code("not_a_folder"))
-		default:
-			sl.parent = n.ID
-		}
-	}
-	if len(sl.makes) > 0 {
-		return sl, precondition(t, nil)
-	}
-	n, err := a.child(sl.parent, sl.name)
-	if err != nil {
-		return sl, err
-	}
-	if err := precondition(t, n); err != nil {
-		return sl, err
-	}
-	switch {
-	case n == nil:
-	case t.GetConflict() == filemetapb.Conflict_CONFLICT_RENAME:
-		sl.name, err = freeName(sl.name, func(name string) (bool, error) {
-			n, err := a.child(sl.parent, name)
-			return n != nil, err
-		})
-		return sl, err
-	case n.Kind != file:
-		return sl, errs.E(errs.Conflict, op, errs.Code("is_a_folder"))
-	case t.GetConflict() == filemetapb.Conflict_CONFLICT_FAIL:
-		return sl, errs.E(errs.Exists, op, errs.Code("name_taken"))
-	default:
-		sl.existing = n
-	}
-	return sl, nil
-}
-
-// precondition checks If-Match and If-None-Match against what is there (RFC 9110, section 13.1; promise C5).
-func precondition(t *filemetapb.Target, n *node) error {
-	const op = errs.Op("filemeta.precondition")
-	if t.GetIfNoneMatch() && n != nil {
-		return errs.E(errs.Stale, op)
-	}
-	return matchETag(t.GetIfMatch(), n)
-}
-
-// matchETag checks an If-Match header, empty for none, against a node, nil for none.
-func matchETag(header string, n *node) error {
-	if header == "" {
-		return nil
-	}
-	if n != nil {
-		if strings.TrimSpace(header) == "*" {
-			return nil
-		}
-		have := n.etag()
-		for tag := range strings.SplitSeq(header, ",") {
-			tag = strings.TrimSpace(tag)
-			if tag == have || `"`+tag+`"` == have { // people forget the quotes
-				return nil
-			}
-		}
-	}
-	return errs.E(errs.Stale, "filemeta.matchETag")
-}
-
-// freeName finds a name like one that is taken: "a (1).txt" for "a.txt".
-func freeName(name string, taken func(string) (bool, error)) (string, error) {
-	stem, ext := name, ""
-	if i := strings.LastIndexByte(name, '.'); i > 0 {
-		stem, ext = name[:i], name[i:]
-	}
-	for i := 1; i < 1000; i++ {
-		suffix := fmt.Sprintf(" (%d)%s", i, ext)
-		s := stem
-		for len(s)+len(suffix) > drivepath.MaxName {
-			_, size := utf8.DecodeLastRuneInString(s)
-			s = s[:len(s)-size]
-		}
-		if busy, err := taken(s + suffix); err != nil || !busy {
-			return s + suffix, err
-		}
-	}
-	return "", errs.E(errs.Exists, "filemeta.freeName", errs.Code("name_taken"))
-}
-
 // commit works out one commit.
-func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
-	req := c.GetRequest()
+func (a *applier) commit(j *job) (outcome, error) {
+	req, user, p := j.GetRequest(), j.user(), j.path
 	t, b := req.GetTarget(), req.GetBlob()
-	user := UserID(t.GetActor().GetUserId())
-	p, err := targetPath(t.GetPath())
-	if err != nil {
-		return outcome{}, err
-	}
 	d, err := a.driveOf(user)
 	if err != nil {
 		return outcome{}, err
@@ -351,7 +175,7 @@ func (a *applier) commit(c *filemetapb.Committed) (outcome, error) {
 	}
 	a.useUp(d, held)
 	a.digests = append(a.digests, b.GetDigest())
-	id := NodeID(c.GetFirstId())
+	id := NodeID(j.GetFirstId())
 	for _, name := range sl.makes {
 		f := newNode(id, d.ID, sl.parent, string(name), folder, a.now)
 		a.insert(d, f)
@@ -398,10 +222,10 @@ func (a *applier) useUp(d *drive, r reservation) {
 }
 
 // readReservations reads the reservations that the commits name.
-func (a *applier) readReservations(commits []*filemetapb.Committed) error {
+func (a *applier) readReservations(jobs []job) error {
 	var ids []int64
-	for _, c := range commits {
-		if id := c.GetRequest().GetReservation(); id != 0 {
+	for _, j := range jobs {
+		if id := j.GetRequest().GetReservation(); id != 0 {
 			ids = append(ids, id)
 		}
 	}
@@ -420,6 +244,7 @@ func (a *applier) readReservations(commits []*filemetapb.Committed) error {
 
 // insert adds a new node.
 func (a *applier) insert(d *drive, n *node) {
+	n.fresh = true
 	a.fresh = append(a.fresh, n)
 	a.remember(childKey{n.ParentID, n.Name}, n)
 	a.log(d, n, created)
@@ -427,11 +252,7 @@ func (a *applier) insert(d *drive, n *node) {
 
 // change marks a node to be written again, unless it is new in this batch and will be written anyway.
 func (a *applier) change(d *drive, n *node, k changeKind) {
-	isFresh := false
-	for _, f := range a.fresh {
-		isFresh = isFresh || f == n
-	}
-	if !isFresh {
+	if !n.fresh {
 		if a.dirty == nil {
 			a.dirty = make(map[*node]bool)
 		}
@@ -457,11 +278,9 @@ func (a *applier) doneBefore(user UserID, key string, target drivepath.Path) (ou
 	}
 	r, ok := a.done[requestKey{user, key}]
 	if !ok {
-		if err := a.tx.Raw("SELECT * FROM requests WHERE actor_id = ? AND key = ?", user, key).Scan(&r).Error; err != nil {
+		var err error
+		if r, err = requestOf(a.tx, user, key); err != nil || r.NodeID == 0 {
 			return outcome{}, false, err
-		}
-		if r.NodeID == 0 {
-			return outcome{}, false, nil
 		}
 	}
 	if err := r.is(deed("put", target.String())); err != nil {
@@ -507,8 +326,8 @@ func (a *applier) flush() error {
 		return err
 	}
 	for n := range a.dirty {
-		err := a.tx.Exec("UPDATE nodes SET size = ?, digest = ?, sha256 = ?, version = ?, rev = ?, modified_at = ? WHERE id = ?",
-			n.Size, n.Digest, n.SHA256, n.Version, n.Rev, n.ModifiedAt, n.ID).Error
+		_, err := execute(a.tx, "UPDATE nodes SET size = ?, digest = ?, sha256 = ?, version = ?, rev = ?, modified_at = ? WHERE id = ?",
+			n.Size, n.Digest, n.SHA256, n.Version, n.Rev, n.ModifiedAt, n.ID)
 		if err != nil {
 			return err
 		}
@@ -536,21 +355,32 @@ func (a *applier) flush() error {
 	return nil
 }
 
+// advance lets the memo follow what was committed.
+func (a *applier) advance() {
+	added := make(map[DriveID]map[NodeID]int64)
+	for _, n := range a.fresh {
+		if added[n.DriveID] == nil {
+			added[n.DriveID] = make(map[NodeID]int64)
+		}
+		added[n.DriveID][n.ParentID]++
+	}
+	for _, d := range a.drives {
+		a.memo.advance(d.ID, d.wasSeq, d.Seq, added[d.ID])
+	}
+}
+
 // save writes the drive's counters if they moved, guarded by what they were: whatever the database's
 // isolation, no change of another transaction is lost.
 func (d *drive) save(tx *gorm.DB) error {
 	if d.Seq == d.wasSeq && d.Used == d.wasUsed && d.Reserved == d.wasReserved {
 		return nil
 	}
-	res := tx.Exec("UPDATE drives SET used = ?, reserved = ?, seq = ? WHERE id = ? AND used = ? AND reserved = ? AND seq = ?",
+	n, err := execute(tx, "UPDATE drives SET used = ?, reserved = ?, seq = ? WHERE id = ? AND used = ? AND reserved = ? AND seq = ?",
 		d.Used, d.Reserved, d.Seq, d.ID, d.wasUsed, d.wasReserved, d.wasSeq)
-	if res.Error != nil {
-		return res.Error
+	if err == nil && n != 1 {
+		err = errs.E(errs.Busy, "filemeta.drive.save")
 	}
-	if res.RowsAffected != 1 {
-		return errs.E(errs.Busy, "filemeta.drive.save")
-	}
-	return nil
+	return err
 }
 
 // toPB is the node as other roles see it.

@@ -33,7 +33,7 @@ func (s *Service) Prepare(ctx context.Context, t *filemetapb.Target) (*filemetap
 	}
 	resp := new(filemetapb.PrepareResponse)
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
-		a := &applier{tx: tx, now: s.now()}
+		a := &applier{tx: tx, now: s.now(), memo: &s.memo}
 		d, err := a.driveOf(user)
 		if err != nil {
 			return err

@@ -16,8 +16,8 @@ func remembered(tx *gorm.DB, user UserID, key string, deed []byte, now int64, do
 	if key == "" {
 		return do()
 	}
-	var r request
-	if err := tx.Raw("SELECT * FROM requests WHERE actor_id = ? AND key = ?", user, key).Scan(&r).Error; err != nil {
+	r, err := requestOf(tx, user, key)
+	if err != nil {
 		return 0, err
 	}
 	if r.NodeID != 0 {
@@ -27,7 +27,7 @@ func remembered(tx *gorm.DB, user UserID, key string, deed []byte, now int64, do
 	if err != nil {
 		return 0, err
 	}
-	return id, tx.Create(&request{user, key, deed, id, true, now}).Error
+	return id, insertRequests(tx, []request{{user, key, deed, id, true, now}})
 }
 
 // createFolder makes a folder, and with parents the missing ones above it. Then a folder that is there already

@@ -31,6 +31,7 @@ type Service struct {
 	own sync.Map
 	// outcomes hands what Apply decided to the Commit that waits for it: event key → chan outcome.
 	outcomes sync.Map
+	memo     memo
 	purge    chan struct{}
 	purgeNew sync.Once
 }
@@ -53,7 +54,7 @@ func (s *Service) now() int64 {
 
 // newIDs takes n ids for nodes and drives. It must not be called inside a DB.Write.
 func (s *Service) newIDs(ctx context.Context, n int) (int64, error) {
-	s.idsOnce.Do(func() { s.ids = db.Sequence{DB: s.DB, Name: "nodes"} })
+	s.idsOnce.Do(func() { s.ids = db.Sequence{DB: s.DB, Name: "nodes", Block: 10_000} })
 	return s.ids.Take(ctx, int64(n))
 }
 
@@ -90,8 +91,8 @@ func (s *Service) makeDrive(ctx context.Context, user UserID) (drive, error) {
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		// Another request of the same user may have come first.
-		var before drive
-		if err := tx.Raw("SELECT * FROM drives WHERE owner_id = ?", user).Scan(&before).Error; err != nil {
+		before, err := driveWhere(tx, "owner_id = ?", user)
+		if err != nil {
 			return err
 		}
 		if before.ID != 0 {

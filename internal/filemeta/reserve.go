@@ -80,7 +80,7 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 	}
 	resp := new(filemetapb.ReserveResponse)
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
-		a := &applier{tx: tx, now: s.now()}
+		a := &applier{tx: tx, now: s.now(), memo: &s.memo}
 		d, err := a.driveOf(user)
 		if err != nil {
 			return err

@@ -37,8 +37,25 @@ func query(tx *gorm.DB, each func(*sql.Rows) error, statement string, args ...an
 // lengths of lists in statements, the longest first. There are few, so that few prepared statements serve all.
 var lengths = []int{256, 64, 16, 4, 1}
 
-// marks is "(?), (?), …", n times, for row "(?)".
+// marks is "?, ?, …", n placeholders, or n times a row of them.
 func marks(row string, n int) string { return strings.Repeat(", "+row, n)[2:] }
+
+// driveWhere reads the drive that a condition selects; its ID is 0 when there is none.
+func driveWhere(tx *gorm.DB, condition string, args ...any) (d drive, err error) {
+	err = query(tx, func(rows *sql.Rows) error {
+		return rows.Scan(&d.ID, &d.OwnerID, &d.RootID, &d.TrashID, &d.Quota, &d.Used, &d.Reserved, &d.Seq, &d.CreatedAt)
+	}, "SELECT id, owner_id, root_id, trash_id, quota, used, reserved, seq, created_at FROM drives WHERE "+condition, args...)
+	d.wasUsed, d.wasReserved, d.wasSeq = d.Used, d.Reserved, d.Seq
+	return d, err
+}
+
+// requestOf reads what a request with an Idempotency-Key did; its NodeID is 0 when none came.
+func requestOf(tx *gorm.DB, user UserID, key string) (r request, err error) {
+	err = query(tx, func(rows *sql.Rows) error {
+		return rows.Scan(&r.ActorID, &r.Key, &r.Deed, &r.NodeID, &r.Created, &r.At)
+	}, "SELECT actor_id, key, deed, node_id, created, at FROM requests WHERE actor_id = ? AND key = ?", user, key)
+	return r, err
+}
 
 // inLists calls fn with the values in one or more lists, as placeholders and their arguments. A list that is
 // filled up repeats its last value.
@@ -94,10 +111,11 @@ func nodesWhere(tx *gorm.DB, condition string, args ...any) (nodes []*node, err 
 
 // insertAll inserts rows of a table with few statements.
 func insertAll[T any](tx *gorm.DB, table, columns string, rows []T, values func(T) []any) error {
-	row := "(" + marks("?", strings.Count(columns, ",")+1) + ")"
+	width := strings.Count(columns, ",") + 1
+	row := "(" + marks("?", width) + ")"
 	for _, n := range lengths {
 		for len(rows) >= n {
-			var args []any
+			args := make([]any, 0, n*width)
 			for _, r := range rows[:n] {
 				args = append(args, values(r)...)
 			}

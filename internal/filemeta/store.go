@@ -62,9 +62,6 @@ type drive struct {
 	wasUsed, wasReserved, wasSeq int64
 }
 
-// read marks the row as it is now as what the database holds.
-func (d *drive) read() { d.wasUsed, d.wasReserved, d.wasSeq = d.Used, d.Reserved, d.Seq }
-
 // available bytes in the drive, for somebody who holds a reservation of so many bytes.
 func (d *drive) available(held int64) int64 {
 	quota := d.Quota
@@ -92,6 +89,9 @@ type node struct {
 	TrashedAt             int64
 	OriginParent          NodeID
 	OriginPath            string
+
+	// fresh: not in the database yet.
+	fresh bool
 }
 
 func newNode(id NodeID, d DriveID, parent NodeID, name string, k kind, now int64) *node {
@@ -176,11 +176,10 @@ func (r request) is(deed []byte) error {
 
 // record writes down changes of one drive, numbers them, and moves what it uses by freed bytes.
 func record(tx *gorm.DB, id DriveID, now, freed int64, kind changeKind, nodes ...NodeID) error {
-	var d drive
-	if err := tx.Raw("SELECT * FROM drives WHERE id = ?", id).Scan(&d).Error; err != nil {
+	d, err := driveWhere(tx, "id = ?", id)
+	if err != nil {
 		return err
 	}
-	d.read()
 	d.Used -= freed
 	rows := make([]change, len(nodes))
 	for i, n := range nodes {
@@ -193,18 +192,24 @@ func record(tx *gorm.DB, id DriveID, now, freed int64, kind changeKind, nodes ..
 	return d.save(tx)
 }
 
-// collators order names as people do: by pinyin for Chinese, numbers by value, case and accents last.
-var collators = sync.Pool{New: func() any {
-	return collate.New(language.Chinese, collate.Numeric, collate.Loose)
+// collation is a collator and the memory that it works in.
+type collation struct {
+	*collate.Collator
+	buf collate.Buffer
+}
+
+// collations order names as people do: by pinyin for Chinese, numbers by value, case and accents last.
+var collations = sync.Pool{New: func() any {
+	return &collation{Collator: collate.New(language.Chinese, collate.Numeric, collate.Loose)}
 }}
 
 // maxSortKey bytes of a key are enough to order by; names that agree so far come in the order of their ids.
 const maxSortKey = 160
 
 func sortKey(name string) []byte {
-	c := collators.Get().(*collate.Collator)
-	defer collators.Put(c)
-	var buf collate.Buffer
-	key := c.KeyFromString(&buf, name)
+	c := collations.Get().(*collation)
+	defer collations.Put(c)
+	c.buf.Reset()
+	key := c.KeyFromString(&c.buf, name)
 	return append([]byte{}, key[:min(len(key), maxSortKey)]...)
 }
