@@ -2,6 +2,7 @@ package filemeta
 
 import (
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -79,7 +80,7 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 		c := cursor{order: o, Folder: at.ID, Kind: folder}
 		first := after == ""
 		if first {
-			err = tx.Raw("SELECT count(*) FROM nodes WHERE parent_id = ?", at.ID).Scan(&c.Total).Error
+			c.Total, err = s.total(tx, at.drive.ID, at.ID)
 		} else if c, err = parseCursor(after); err == nil && (c.Folder != at.ID || c.order != o || c.Kind != folder && c.Kind != file) {
 			err = errs.E(errs.Invalid, op, errs.Code("bad_cursor"), errs.Field("cursor"))
 		}
@@ -96,7 +97,10 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 			c.Kind, c.ID, c.Key, c.Num = last.Kind, last.ID, nil, 0
 			switch o.By {
 			case "name":
-				c.Key = last.SortKey
+				err = query(tx, func(rows *sql.Rows) error { return rows.Scan(&c.Key) }, "SELECT sort_key FROM nodes WHERE id = ?", last.ID)
+				if err != nil {
+					return err
+				}
 			case "size":
 				c.Num = last.Size
 			case "modified":
@@ -107,6 +111,22 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 		return nil
 	})
 	return pg, errs.Wrap(op, err)
+}
+
+// total counts what is in a folder, once for as long as its drive stays as it is.
+func (s *Service) total(tx *gorm.DB, id DriveID, of NodeID) (n int64, err error) {
+	d, err := driveWhere(tx, "id = ?", id)
+	if err != nil {
+		return 0, err
+	}
+	if n, ok := s.memo.total(id, d.Seq, of); ok {
+		return n, nil
+	}
+	err = query(tx, func(rows *sql.Rows) error { return rows.Scan(&n) }, "SELECT count(*) FROM nodes WHERE parent_id = ?", of)
+	if err == nil {
+		s.memo.learnTotal(id, d.Seq, of, n)
+	}
+	return n, err
 }
 
 // children reads up to limit nodes that come after c, or from the start. It asks for folders and for files
@@ -127,11 +147,16 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 			where += fmt.Sprintf(" AND (%s, id) %s (?, ?)", col, cmp)
 			args = append(args, value, c.ID)
 		}
-		found, err := nodesWhere(tx, fmt.Sprintf("%s ORDER BY %s %s, id %s LIMIT ?", where, col, dir, dir), append(args, limit-len(all))...)
+		// Of each node no more than a listing shows: every column of a thousand rows takes its time.
+		err := query(tx, func(rows *sql.Rows) error {
+			n := &node{ParentID: parent}
+			all = append(all, n)
+			return rows.Scan(&n.ID, &n.Name, &n.Kind, &n.Size, &n.Digest, &n.Version, &n.Rev, &n.CreatedAt, &n.ModifiedAt)
+		}, fmt.Sprintf(`SELECT id, name, kind, size, digest, version, rev, created_at, modified_at FROM nodes
+			WHERE %s ORDER BY %s %s, id %s LIMIT ?`, where, col, dir, dir), append(args, limit-len(all))...)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found...)
 	}
 	return all, nil
 }
@@ -151,7 +176,8 @@ func (s *Service) trashPage(ctx context.Context, user UserID, limit int, after s
 	}
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
 		if after == "" {
-			if err := tx.Raw("SELECT count(*) FROM nodes WHERE parent_id = ?", d.TrashID).Scan(&c.Total).Error; err != nil {
+			var err error
+			if c.Total, err = s.total(tx, d.ID, d.TrashID); err != nil {
 				return err
 			}
 		}
