@@ -26,12 +26,15 @@ type Config struct {
 
 	TrustedProxies []string `yaml:"trustedProxies"`
 
-	Log    Log    `yaml:"log"`
-	Debug  Debug  `yaml:"debug"`
-	RPC    RPC    `yaml:"rpc"`
-	Auth   Auth   `yaml:"auth"`
-	Drive  Drive  `yaml:"drive"`
-	Blob   Blob   `yaml:"blob"`
+	Log   Log   `yaml:"log"`
+	Debug Debug `yaml:"debug"`
+	RPC   RPC   `yaml:"rpc"`
+	Auth  Auth  `yaml:"auth"`
+	Drive Drive `yaml:"drive"`
+	Blob  Blob  `yaml:"blob"`
+
+	Uploads Uploads `yaml:"uploads"`
+
 	Limits Limits `yaml:"limits"`
 	Work   Work   `yaml:"work"`
 }
@@ -74,6 +77,11 @@ type Drive struct {
 	Quota int64 `yaml:"quota"`
 }
 
+// Uploads is about uploads that take many requests.
+type Uploads struct {
+	Life time.Duration `yaml:"life"`
+}
+
 // Limits bound what callers may take.
 type Limits struct {
 	Uploads      int           `yaml:"uploads"`
@@ -96,6 +104,9 @@ func Default() Config {
 		Log:    Log{Level: "info", Format: "plain"},
 		Auth:   Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:   Blob{Verify: "first"},
+
+		Uploads: Uploads{Life: 72 * time.Hour},
+
 		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
 		Work:   Work{Every: time.Hour, Grace: 48 * time.Hour, SumRate: 64 << 20},
 	}
@@ -192,6 +203,9 @@ func (c Config) Check() error {
 	}
 	if c.Drive.Quota < 0 {
 		bad("drive.quota: negative")
+	}
+	if c.Uploads.Life < time.Hour {
+		bad("uploads.life: %v is shorter than 1h", c.Uploads.Life)
 	}
 	if c.Limits.Uploads < 1 {
 		bad("limits.uploads: less than 1")

@@ -62,6 +62,7 @@ func TestRefuses(t *testing.T) {
 		"rpc: {peers: {cook: ['a:1']}}":                         "cook",
 		"rpc: {ca: x}":                                          "rpc",
 		"auth: {accessLife: 24h}":                               "auth.accessLife",
+		"uploads: {life: 1m}":                                   "uploads.life",
 		"work: {grace: 1m}":                                     "work.grace",
 		"data: ''":                                              "data",
 		"limits: {uploads: many}":                               "line 1",
