@@ -19,9 +19,9 @@ type guarded struct {
 	look func(context.Context) error
 
 	good, told atomic.Bool
-	mu   sync.Mutex
-	last error // of a look that failed,
-	at   time.Time
+	mu         sync.Mutex
+	last       error // of a look that failed,
+	at         time.Time
 }
 
 // lookAgain is how long a look that failed stands.

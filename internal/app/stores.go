@@ -20,6 +20,9 @@ func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 	if p.blobs != nil {
 		return p.blobs, nil
 	}
+	if err := p.noStoreLeftOut(); err != nil {
+		return nil, err
+	}
 	local, err := bloblocal.Open(p.folder.blobs(), p.folder.StoreID)
 	if err != nil {
 		return nil, err
@@ -39,6 +42,21 @@ func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 	p.blobs = all
 	p.checks = append(p.checks, all.Check)
 	return all, nil
+}
+
+// noStoreLeftOut refuses settings that no longer have a store which this installation has used: content may be in it.
+func (p *Process) noStoreLeftOut() error {
+	known, err := StoreIDs(p.folder.Dir)
+	if err != nil {
+		return err
+	}
+	for name := range known {
+		if _, ok := p.Config.Blob.Stores[name]; !ok && name != config.LocalStore {
+			return fmt.Errorf("the settings have no store %q, but content may be in it: put it back, migrate what it holds, "+
+				"and run: gopan storage forget %s", name, name)
+		}
+	}
+	return nil
 }
 
 // openStore opens one of the stores that the settings name.

@@ -91,9 +91,12 @@ type Limits struct {
 
 // Work is about work behind the scenes.
 type Work struct {
-	Every   time.Duration `yaml:"every"`
-	Grace   time.Duration `yaml:"grace"`
-	SumRate int64         `yaml:"sumRate"`
+	Every      time.Duration `yaml:"every"`
+	Grace      time.Duration `yaml:"grace"`
+	Confirm    time.Duration `yaml:"confirm"`
+	SumRate    int64         `yaml:"sumRate"`
+	ScrubRate  int64         `yaml:"scrubRate"`
+	ScrubEvery time.Duration `yaml:"scrubEvery"`
 }
 
 // Default gives the settings of an installation that sets nothing.
@@ -108,7 +111,10 @@ func Default() Config {
 		Uploads: Uploads{Life: 72 * time.Hour},
 
 		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
-		Work:   Work{Every: time.Hour, Grace: 48 * time.Hour, SumRate: 64 << 20},
+		Work: Work{
+			Every: time.Hour, Grace: 48 * time.Hour, Confirm: time.Hour, SumRate: 64 << 20,
+			ScrubRate: 16 << 20, ScrubEvery: 30 * 24 * time.Hour,
+		},
 	}
 }
 
@@ -215,6 +221,12 @@ func (c Config) Check() error {
 	}
 	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
 		bad("work: every is at least 1s, sumRate is not negative")
+	}
+	if c.Work.Confirm < 0 || c.Work.ScrubEvery < 0 {
+		bad("work: confirm and scrubEvery are not negative")
+	}
+	if c.Work.ScrubRate < 1<<10 {
+		bad("work.scrubRate: at least 1024 bytes a second; scrubEvery: 0 is what turns reading off")
 	}
 	if c.Work.Grace < time.Hour {
 		bad("work.grace: %v is shorter than 1h; an upload that is under way could lose its bytes", c.Work.Grace)
