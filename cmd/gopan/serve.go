@@ -17,7 +17,7 @@ import (
 
 // serverCommands are the commands that run the drive or look after it.
 func serverCommands() []*cobra.Command {
-	return []*cobra.Command{serveCommand(), fsckCommand(), gcCommand()}
+	return []*cobra.Command{serveCommand(), fsckCommand(), gcCommand(), storageCommand()}
 }
 
 // serverFlags are the flags that server commands share.

@@ -26,6 +26,7 @@ import (
 	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
+	kvlocal "github.com/livil/gopan/internal/kv/local"
 	"github.com/livil/gopan/internal/pb/userpb"
 	"github.com/livil/gopan/internal/rpc"
 	"github.com/livil/gopan/internal/user"
@@ -45,6 +46,7 @@ type Process struct {
 
 	folder   Folder
 	db       *db.DB
+	kv       *kvlocal.Store
 	blobs    *blob.Stores
 	services []rpc.Service
 	routes   []httpapi.Route
@@ -153,7 +155,7 @@ func (p *Process) prepare(_ context.Context, create bool) error {
 	setUpLog(p.Config.Log)
 	p.conns = make(map[string]*lateConn)
 	// A process that stopped may start again.
-	p.db, p.blobs, p.services, p.routes, p.checks, p.tls = nil, nil, nil, nil, nil, nil
+	p.db, p.kv, p.blobs, p.services, p.routes, p.checks, p.tls = nil, nil, nil, nil, nil, nil, nil
 	p.workCtx, p.workCancel = context.WithCancel(context.Background())
 	var err error
 	p.folder, err = OpenFolder(p.Config.Data, create)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/errs"
 )
 
@@ -64,19 +65,6 @@ func (f Folder) writeMarker(m marker) error {
 	return writeFile(f.marker(), append(b, '\n'))
 }
 
-// KnownStores are the stores besides the one in the folder that this installation has used, by name, with their ids.
-func (f Folder) KnownStores() (map[string]string, error) {
-	m, err := f.readMarker()
-	if err != nil {
-		return nil, errs.E(errs.Internal, "app.Folder.KnownStores", err)
-	}
-	out := make(map[string]string, len(m.Stores))
-	for name, k := range m.Stores {
-		out[name] = k.ID
-	}
-	return out, nil
-}
-
 // meet calls fn with the id of a store and whether the store bears it already; at the first use the id is a new one, and
 // fn gives it to the store. Processes meet a store one after the other. Cut off anywhere, the next call goes on.
 func (f Folder) meet(name string, fn func(id string, made bool) error) error {
@@ -107,5 +95,36 @@ func (f Folder) meet(name string, fn func(id string, made bool) error) error {
 	}
 	k.Made = true
 	m.Stores[name] = k
+	return f.writeMarker(m)
+}
+
+// StoreIDs gives the ids of the stores that a data folder knows, by name.
+func StoreIDs(dir string) (map[string]string, error) {
+	m, err := Folder{Dir: dir}.readMarker()
+	if err != nil {
+		return nil, errs.E(errs.Internal, "app.StoreIDs", err)
+	}
+	out := map[string]string{config.LocalStore: m.StoreID}
+	for name, k := range m.Stores {
+		out[name] = k.ID
+	}
+	return out, nil
+}
+
+// change changes what gopan.json says of the stores.
+func (f Folder) change(fn func(stores map[string]knownStore)) error {
+	unlock, err := lockFolder(f.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	m, err := f.readMarker()
+	if err != nil {
+		return err
+	}
+	if m.Stores == nil {
+		m.Stores = make(map[string]knownStore)
+	}
+	fn(m.Stores)
 	return f.writeMarker(m)
 }

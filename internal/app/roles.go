@@ -44,11 +44,10 @@ func startUser(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	store, err := kvlocal.Open(p.folder.Dir)
+	store, err := p.values()
 	if err != nil {
 		return err
 	}
-	p.onStop("kv", func(context.Context) error { return store.Close() })
 	key, err := p.folder.tokenKey()
 	if err != nil {
 		return err
@@ -117,8 +116,28 @@ func (p *Process) transfer(ctx context.Context) (*transfer.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	values, err := p.values()
+	if err != nil {
+		return nil, err
+	}
 	w := p.Config.Work
-	return &transfer.Service{Blobs: stores, Tree: p.tree(), Grace: w.Grace, Every: w.Every, SumRate: w.SumRate}, nil
+	return &transfer.Service{
+		Blobs: stores, Tree: p.tree(), KV: values, Grace: w.Grace, Confirm: w.Confirm, UploadLife: p.Config.Uploads.Life, Every: w.Every,
+		SumRate: w.SumRate, ScrubRate: w.ScrubRate, ScrubEvery: w.ScrubEvery,
+	}, nil
+}
+
+// values opens the small values that expire, once for the process.
+func (p *Process) values() (*kvlocal.Store, error) {
+	if p.kv == nil {
+		store, err := kvlocal.Open(p.folder.Dir)
+		if err != nil {
+			return nil, err
+		}
+		p.onStop("kv", func(context.Context) error { return store.Close() })
+		p.kv = store
+	}
+	return p.kv, nil
 }
 
 // tree is the way to the filemeta role.

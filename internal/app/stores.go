@@ -2,11 +2,8 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"github.com/livil/gopan/internal/blob"
 	bloblocal "github.com/livil/gopan/internal/blob/local"
@@ -19,6 +16,9 @@ import (
 func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 	if p.blobs != nil {
 		return p.blobs, nil
+	}
+	if err := p.noStoreLeftOut(); err != nil {
+		return nil, err
 	}
 	local, err := bloblocal.Open(p.folder.blobs(), p.folder.StoreID)
 	if err != nil {
@@ -39,6 +39,21 @@ func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 	p.blobs = all
 	p.checks = append(p.checks, all.Check)
 	return all, nil
+}
+
+// noStoreLeftOut refuses settings that no longer have a store which this installation has used: content may be in it.
+func (p *Process) noStoreLeftOut() error {
+	known, err := StoreIDs(p.folder.Dir)
+	if err != nil {
+		return err
+	}
+	for name := range known {
+		if _, ok := p.Config.Blob.Stores[name]; !ok && name != config.LocalStore {
+			return fmt.Errorf("the settings have no store %q, but content may be in it: put it back, migrate what it holds, "+
+				"and run: gopan storage forget %s", name, name)
+		}
+	}
+	return nil
 }
 
 // openStore opens one of the stores that the settings name.
@@ -72,60 +87,26 @@ func (p *Process) openFolderStore(name, dir string) (blob.Stager, error) {
 	return blob.Unstaged{Store: s}, nil
 }
 
-// longestLook is how long a start, or a request, waits for a store far away to show its id.
-const longestLook = 5 * time.Second
-
-// remote is a store far away.
-type remote interface {
-	blob.Stager
-	blob.Identified
-}
-
-// guardStore sees to it that a store far away is used only once it has shown its id.
-func (p *Process) guardStore(ctx context.Context, name string, s remote) (blob.Stager, error) {
-	if c, ok := s.(io.Closer); ok {
-		p.onStop("store "+name, func(context.Context) error { return c.Close() })
-	}
-	g := &guarded{Stager: s, look: func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, longestLook)
-		defer cancel()
-		return p.folder.meetRemote(ctx, name, s)
-	}}
-	if err := g.ready(ctx); err != nil && !errs.Is(errs.Busy, err) {
+// openRemote opens a store far away. One that does not answer is opened when it is needed.
+func (p *Process) openRemote(ctx context.Context, name string, open openFunc) (blob.Stager, error) {
+	s := &remote{name: name, open: func(ctx context.Context) (blob.Stager, error) { return p.folder.meetRemote(ctx, name, open) }}
+	if _, err := s.store(ctx); err != nil && !errs.Is(errs.Busy, err) {
 		return nil, err
 	}
-	return g, nil
+	return s, nil
 }
 
-// meetRemote holds the id that a store bears against the one that this installation knows; at the first use it gives it
-// one. A store that does not answer is errs.Busy, a wrong one errs.Internal.
-func (f Folder) meetRemote(ctx context.Context, name string, s blob.Identified) error {
-	const op = errs.Op("app.meetRemote")
-	var wrong error
-	err := f.meet(name, func(id string, made bool) error {
-		have, err := s.ID(ctx)
-		if errs.Is(errs.NotFound, err) && !made {
-			// Another process, or another drive, may be at its first use, too: the store decides.
-			if err := s.Identify(ctx, id); err != nil && !errs.Is(errs.Exists, err) {
-				return err
-			}
-			have, err = s.ID(ctx)
+// openFunc opens a store far away if it bears an id. One that bears none gets it if first is set.
+type openFunc func(ctx context.Context, id string, first bool) (blob.Stager, error)
+
+// meetRemote opens a store with the id that this installation knows. It is errs.Busy when the store does not answer.
+func (f Folder) meetRemote(ctx context.Context, name string, open openFunc) (s blob.Stager, err error) {
+	err = f.meet(name, func(id string, made bool) (err error) {
+		if s, err = open(ctx, id, !made); err == nil && !made {
+			// Another drive may be at its first use, too. Whoever came last has it.
+			s, err = open(ctx, id, false)
 		}
-		switch {
-		case errs.Is(errs.NotFound, err):
-			wrong = errors.New("the store is empty, or another one is in its place: its id, store.json, is missing")
-		case err != nil:
-			return err
-		case have != id:
-			wrong = fmt.Errorf("the store belongs to another drive, or is another store of this one: its id is %q, not %q", have, id)
-		}
-		return wrong
+		return err
 	})
-	switch {
-	case wrong != nil:
-		return errs.E(errs.Internal, op, wrong)
-	case err != nil:
-		return errs.E(errs.Busy, op, errs.Code("store_unavailable"), time.Second, err)
-	}
-	return nil
+	return s, err
 }

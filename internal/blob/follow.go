@@ -2,78 +2,114 @@ package blob
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/livil/gopan/internal/errs"
 )
 
 // follow gives a reader that goes on in another store when the blob leaves the one that it is read from. An open
 // file needs none of that: it keeps its bytes when its name goes.
-func (s *Stores) follow(ctx context.Context, ref Ref, at int, r Reader) Reader {
+func (s *Stores) follow(ctx context.Context, ref Ref, r Reader) Reader {
 	if _, ok := r.(*os.File); ok {
 		return r
 	}
-	return &follower{ctx: ctx, stores: s, ref: ref, at: at, Reader: r}
+	return &follower{ctx: ctx, stores: s, ref: ref, readers: []Reader{r}}
 }
 
-// follower is a Reader for one goroutine at a time.
+// follower is a Reader that goes where its blob goes. One goroutine reads and seeks; ReadAt may be called at once.
 type follower struct {
-	Reader
 	ctx    context.Context //nolint:containedctx // a Reader has no other way to know whose it is
 	stores *Stores
 	ref    Ref
-	at     int // the store that Reader is of
-	pos    int64
+	pos    int64 // of Read
+
+	mu sync.Mutex
+	// readers that were opened; the last is the one to use. Others may still be in use.
+	readers []Reader
 }
 
-// moved opens the blob where it is now, if err says that it is no longer where it was.
-func (f *follower) moved(err error) bool {
-	if !errs.Is(errs.NotFound, err) {
-		return false
+// moves is how often a reader looks for its blob anew before it believes that it is gone.
+const moves = 3
+
+// retry calls read until it does not fail for want of the blob.
+func (f *follower) retry(read func(Reader) (int, error)) (n int, err error) {
+	r := f.latest()
+	for range moves {
+		if n, err = read(r); n > 0 || !errs.Is(errs.NotFound, err) {
+			return n, err
+		}
+		if r = f.reopen(r); r == nil {
+			break
+		}
 	}
-	at, r, _, ferr := f.stores.find(f.ctx, f.ref)
-	if ferr != nil {
-		return false
+	return n, err
+}
+
+func (f *follower) latest() Reader {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.readers[len(f.readers)-1]
+}
+
+// reopen opens the blob where it is now, unless somebody did since failed was the latest; nil: it is nowhere.
+func (f *follower) reopen(failed Reader) Reader {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if latest := f.readers[len(f.readers)-1]; latest != failed {
+		return latest
 	}
-	if at == f.at {
-		_ = r.Close() // it is back, or never went: err is about something else
-		return false
+	r, _, err := f.stores.find(f.ctx, f.ref)
+	if err != nil {
+		return nil
 	}
-	if _, serr := r.Seek(f.pos, io.SeekStart); serr != nil {
-		_ = r.Close() // unused
-		return false
-	}
-	_ = f.Reader.Close() // what it read was checked above us
-	f.at, f.Reader = at, r
-	return true
+	f.readers = append(f.readers, r)
+	return r
 }
 
 // Read implements io.Reader.
 func (f *follower) Read(p []byte) (int, error) {
-	n, err := f.Reader.Read(p)
+	n, err := f.retry(func(r Reader) (int, error) {
+		if at, err := r.Seek(0, io.SeekCurrent); err != nil || at != f.pos {
+			if _, err := r.Seek(f.pos, io.SeekStart); err != nil {
+				return 0, err
+			}
+		}
+		return r.Read(p)
+	})
 	f.pos += int64(n)
-	if n == 0 && err != nil && f.moved(err) {
-		n, err = f.Reader.Read(p)
-		f.pos += int64(n)
-	}
 	return n, err
 }
 
 // ReadAt implements io.ReaderAt.
 func (f *follower) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.Reader.ReadAt(p, off)
-	if err != nil && f.moved(err) {
-		return f.Reader.ReadAt(p, off)
-	}
-	return n, err
+	return f.retry(func(r Reader) (int, error) { return r.ReadAt(p, off) })
 }
 
 // Seek implements io.Seeker.
 func (f *follower) Seek(offset int64, whence int) (int64, error) {
-	pos, err := f.Reader.Seek(offset, whence)
-	if err == nil {
-		f.pos = pos
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.pos
+	case io.SeekEnd:
+		offset += f.ref.Size
 	}
-	return pos, err
+	if offset < 0 {
+		return 0, errs.E(errs.Invalid, "blob.Seek", "negative position")
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+// Close implements io.Closer.
+func (f *follower) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []error
+	for _, r := range f.readers {
+		all = append(all, r.Close())
+	}
+	return errors.Join(all...)
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Blob is about stored bytes.
@@ -27,16 +28,24 @@ type Store struct {
 	Dir string `yaml:"dir"`
 
 	Endpoint string `yaml:"endpoint"`
-	Region   string `yaml:"region"`
-	Bucket   string `yaml:"bucket"`
-	// Prefix that all our keys begin with, so that a bucket can be shared.
-	Prefix    string `yaml:"prefix"`
-	PathStyle bool   `yaml:"pathStyle"`
+	// PublicEndpoint is where people's browsers reach the bucket; empty: Endpoint.
+	PublicEndpoint string `yaml:"publicEndpoint"`
+	Region         string `yaml:"region"`
+	Bucket         string `yaml:"bucket"`
+	// Prefix that all our keys begin with, so that a bucket can be shared. It ends with a slash.
+	Prefix string `yaml:"prefix"`
+	// HostStyle has the bucket in the host's name, as S3 itself wants it, and not in the path.
+	HostStyle bool `yaml:"hostStyle"`
 	// CAFile has the certificates (PEM) that the endpoint is trusted by; empty: the system's.
 	CAFile string `yaml:"caFile"`
 	// AccessKeyFile and SecretKeyFile hold the keys; empty: the environment does.
 	AccessKeyFile string `yaml:"accessKeyFile"`
 	SecretKeyFile string `yaml:"secretKeyFile"`
+	// ReadMemory and WriteMemory bound the bytes on their way that are in memory; 0: the driver's own bound.
+	ReadMemory  int64 `yaml:"readMemory"`
+	WriteMemory int64 `yaml:"writeMemory"`
+	// ReadAhead is how many parts are fetched ahead of a reader; 0: the driver's own number.
+	ReadAhead int `yaml:"readAhead"`
 }
 
 // Policy sends some of the new content to a store.
@@ -98,11 +107,24 @@ func (s Store) check(at string, bad func(format string, a ...any)) {
 	if s.Dir != "" {
 		bad("%s.dir: is for stores of kind local", at)
 	}
-	if u, err := url.Parse(s.Endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		bad("%s.endpoint: %q is not an http or https URL without keys in it", at, s.Endpoint)
+	isURL := func(name, value string) {
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Path != "" && u.Path != "/" {
+			bad("%s.%s: is not an http or https URL of a host alone, without keys in it", at, name)
+		}
+	}
+	isURL("endpoint", s.Endpoint)
+	if s.PublicEndpoint != "" {
+		isURL("publicEndpoint", s.PublicEndpoint)
 	}
 	if s.Bucket == "" {
 		bad("%s.bucket: name one", at)
+	}
+	if s.Prefix != "" && (!strings.HasSuffix(s.Prefix, "/") || strings.HasPrefix(s.Prefix, "/")) {
+		bad("%s.prefix: %q does not end, or begins, with a slash", at, s.Prefix)
+	}
+	if s.ReadMemory < 0 || s.WriteMemory < 0 || s.ReadAhead < 0 {
+		bad("%s: readMemory, writeMemory and readAhead are not negative", at)
 	}
 	if (s.AccessKeyFile == "") != (s.SecretKeyFile == "") {
 		bad("%s: accessKeyFile and secretKeyFile go together", at)

@@ -26,12 +26,15 @@ type Config struct {
 
 	TrustedProxies []string `yaml:"trustedProxies"`
 
-	Log    Log    `yaml:"log"`
-	Debug  Debug  `yaml:"debug"`
-	RPC    RPC    `yaml:"rpc"`
-	Auth   Auth   `yaml:"auth"`
-	Drive  Drive  `yaml:"drive"`
-	Blob   Blob   `yaml:"blob"`
+	Log   Log   `yaml:"log"`
+	Debug Debug `yaml:"debug"`
+	RPC   RPC   `yaml:"rpc"`
+	Auth  Auth  `yaml:"auth"`
+	Drive Drive `yaml:"drive"`
+	Blob  Blob  `yaml:"blob"`
+
+	Uploads Uploads `yaml:"uploads"`
+
 	Limits Limits `yaml:"limits"`
 	Work   Work   `yaml:"work"`
 }
@@ -74,6 +77,11 @@ type Drive struct {
 	Quota int64 `yaml:"quota"`
 }
 
+// Uploads is about uploads that take many requests.
+type Uploads struct {
+	Life time.Duration `yaml:"life"`
+}
+
 // Limits bound what callers may take.
 type Limits struct {
 	Uploads      int           `yaml:"uploads"`
@@ -83,9 +91,12 @@ type Limits struct {
 
 // Work is about work behind the scenes.
 type Work struct {
-	Every   time.Duration `yaml:"every"`
-	Grace   time.Duration `yaml:"grace"`
-	SumRate int64         `yaml:"sumRate"`
+	Every      time.Duration `yaml:"every"`
+	Grace      time.Duration `yaml:"grace"`
+	Confirm    time.Duration `yaml:"confirm"`
+	SumRate    int64         `yaml:"sumRate"`
+	ScrubRate  int64         `yaml:"scrubRate"`
+	ScrubEvery time.Duration `yaml:"scrubEvery"`
 }
 
 // Default gives the settings of an installation that sets nothing.
@@ -96,8 +107,14 @@ func Default() Config {
 		Log:    Log{Level: "info", Format: "plain"},
 		Auth:   Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:   Blob{Verify: "first"},
+
+		Uploads: Uploads{Life: 72 * time.Hour},
+
 		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
-		Work:   Work{Every: time.Hour, Grace: 48 * time.Hour, SumRate: 64 << 20},
+		Work: Work{
+			Every: time.Hour, Grace: 48 * time.Hour, Confirm: time.Hour, SumRate: 64 << 20,
+			ScrubRate: 16 << 20, ScrubEvery: 30 * 24 * time.Hour,
+		},
 	}
 }
 
@@ -193,6 +210,9 @@ func (c Config) Check() error {
 	if c.Drive.Quota < 0 {
 		bad("drive.quota: negative")
 	}
+	if c.Uploads.Life < time.Hour {
+		bad("uploads.life: %v is shorter than 1h", c.Uploads.Life)
+	}
 	if c.Limits.Uploads < 1 {
 		bad("limits.uploads: less than 1")
 	}
@@ -201,6 +221,12 @@ func (c Config) Check() error {
 	}
 	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
 		bad("work: every is at least 1s, sumRate is not negative")
+	}
+	if c.Work.Confirm < 0 || c.Work.ScrubEvery < 0 {
+		bad("work: confirm and scrubEvery are not negative")
+	}
+	if c.Work.ScrubRate < 1<<10 {
+		bad("work.scrubRate: at least 1024 bytes a second; scrubEvery: 0 is what turns reading off")
 	}
 	if c.Work.Grace < time.Hour {
 		bad("work.grace: %v is shorter than 1h; an upload that is under way could lose its bytes", c.Work.Grace)

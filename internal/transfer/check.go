@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 
 	"github.com/livil/gopan/internal/blob"
@@ -23,9 +24,13 @@ type Checked struct {
 	// under way are.
 	Orphans      int64 `json:"orphans"`
 	YoungOrphans int64 `json:"youngOrphans"`
+	// Duplicated blobs are in several stores, as after a migration that was cut off. They harm nothing.
+	Duplicated int64 `json:"duplicated"`
 	// Problems found. None: all is well.
 	Problems []Problem `json:"problems"`
-	// Foreign things in the store are not ours; they harm nothing.
+	// Stores are the counts of each store.
+	Stores []InStore `json:"stores"`
+	// Foreign things in the stores are not ours; they harm nothing.
 	Foreign []string `json:"foreign,omitempty"`
 }
 
@@ -37,7 +42,7 @@ type Problem struct {
 }
 
 // Check looks for breaches of the promises D6 and D10: in the tree of each drive, and between the tree and the
-// store. With readData it also reads every byte and holds it against its sum. progress, if not nil, is told of
+// stores. With readData it also reads every byte and holds it against its sum. progress, if not nil, is told of
 // blobs as they are done.
 func (s *Service) Check(ctx context.Context, readData bool, progress func(Checked)) (Checked, error) {
 	const op = errs.Op("transfer.Check")
@@ -57,7 +62,7 @@ func (s *Service) Check(ctx context.Context, readData bool, progress func(Checke
 			c.Problems = append(c.Problems, Problem{p.GetCode(), p.GetDetail()})
 		}
 	}
-	// References first, the store after: a blob that is referred to stays, so what is missing then is missing.
+	// References first, the stores after: a blob that is referred to stays, so what is missing then is missing.
 	var after []byte
 	for {
 		page, err := s.Tree.ScanBlobs(ctx, &filemetapb.ScanBlobsRequest{After: after, Limit: batchSize})
@@ -66,8 +71,16 @@ func (s *Service) Check(ctx context.Context, readData bool, progress func(Checke
 		}
 		for _, b := range page.GetBlobs() {
 			after = b.GetDigest()
-			if err := s.checkBlob(ctx, b, readData, &c); err != nil {
+			ref := blob.Ref{Digest: blob.Digest(b.GetDigest()), Size: b.GetSize()}
+			c.Blobs++
+			c.Bytes += ref.Size
+			n, p, err := s.checkBlob(ctx, ref, readData, nil)
+			c.ReadBytes += n
+			if err != nil {
 				return c, errs.Wrap(op, err)
+			}
+			if p != nil {
+				c.Problems = append(c.Problems, *p)
 			}
 		}
 		if progress != nil {
@@ -77,69 +90,68 @@ func (s *Service) Check(ctx context.Context, readData bool, progress func(Checke
 			break
 		}
 	}
-	found, err := s.Collect(ctx, true)
+	var seen places
+	found, err := s.Collect(ctx, Collection{DryRun: true, each: func(store int, e blob.Entry) {
+		if len(s.Blobs.All) > 1 {
+			seen.add(store, e.Digest)
+		}
+	}})
 	if err != nil {
 		return c, errs.Wrap(op, err)
 	}
 	c.Foreign, c.YoungOrphans, c.Orphans = found.Foreign, found.YoungOrphans, found.Unreferenced+found.YoungOrphans
+	c.Stores, c.Duplicated = found.Stores, seen.several
 	return c, nil
 }
 
-func (s *Service) checkBlob(ctx context.Context, b *filemetapb.Blob, readData bool, c *Checked) error {
-	ref := blob.Ref{Digest: blob.Digest(b.GetDigest()), Size: b.GetSize()}
-	c.Blobs++
-	c.Bytes += ref.Size
-	r, err := (&blob.Verifier{Store: s.Blobs, Always: true}).Open(ctx, ref)
-	if err == nil {
-		if readData {
-			var n int64
-			n, err = io.Copy(io.Discard, &stoppable{ctx, r})
-			c.ReadBytes += n
-		}
-		if cerr := r.Close(); err == nil {
-			err = cerr
+// checkBlob finds out whether a blob is there, and with read whether it is whole; it gives the bytes that it read and the
+// problem with it, if there is one.
+func (s *Service) checkBlob(ctx context.Context, ref blob.Ref, read bool, at *pace) (n int64, p *Problem, err error) {
+	if read {
+		n, err = readAll(ctx, s.Blobs, ref, at, io.Discard)
+	} else {
+		var r blob.Reader
+		if r, err = (&blob.Verifier{Store: s.Blobs, Always: true}).Open(ctx, ref); err == nil {
+			err = r.Close()
 		}
 	}
 	switch {
 	case err == nil:
-		return nil
+		return n, nil, nil
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return n, nil, ctx.Err()
 	case errs.Is(errs.Busy, err):
-		return err
+		return n, nil, err // the store's trouble, not the blob's
 	}
 	code := "damaged_blob"
 	if missing(err) {
 		code = "missing_blob"
-	}
-	c.Problems = append(c.Problems, Problem{code, ref.Digest.String() + ": " + err.Error()})
-	return nil
-}
-
-// stoppable ends with its context.
-type stoppable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read implements io.Reader.
-func (s *stoppable) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return s.r.Read(p)
-}
-
-// missing tells whether a blob is not there at all, among the ways in which it can be bad.
-func missing(err error) bool {
-	for {
-		e, ok := err.(*errs.Error) //nolint:errorlint // walks the chain link by link
-		if !ok {
-			return false
+		// Its last version may have gone since the tree was asked, and the blob with it.
+		used, rerr := s.referenced(ctx, []blob.Entry{{Info: blob.Info{Ref: ref}}})
+		if rerr != nil || !used[ref.Digest] {
+			return n, nil, rerr
 		}
-		if e.Kind == errs.NotFound {
-			return true
-		}
-		err = e.Err
+	}
+	return n, &Problem{code, ref.Digest.String() + ": " + err.Error()}, nil
+}
+
+// places counts the blobs that are in several stores. It keeps 8 bytes of a digest: a chance meeting of two among
+// millions is a miscount and no more.
+type places struct {
+	in      map[uint64]int // the store that a blob was seen in first, or -1 once it was counted
+	several int64
+}
+
+func (p *places) add(store int, d blob.Digest) {
+	if p.in == nil {
+		p.in = make(map[uint64]int)
+	}
+	key := binary.LittleEndian.Uint64(d[:])
+	switch at, ok := p.in[key]; {
+	case !ok:
+		p.in[key] = store
+	case at != store && at >= 0:
+		p.in[key] = -1
+		p.several++
 	}
 }

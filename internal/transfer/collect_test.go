@@ -13,6 +13,7 @@ import (
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/pb/filemetapb"
+	"github.com/livil/gopan/internal/transfer"
 )
 
 // D7, F02: what nothing refers to goes once it is older than the grace period; whatever is referred to stays,
@@ -23,27 +24,32 @@ func TestCollect(t *testing.T) {
 	_, large := w.file("/large", random(2, 2*blob.BlockSize+5))
 	orphan, largeOrphan := w.put(random(3, 2000)), w.put(random(4, blob.BlockSize+1))
 
-	if c := w.collect(false); c.Deleted != 0 || c.YoungOrphans != 2 || c.Unreferenced != 0 || c.Blobs != 4 {
+	if c := w.collectTwice(); c.Deleted != 0 || c.Waiting != 0 || c.YoungOrphans != 2 || c.Unreferenced != 0 || c.Blobs != 4 {
 		t.Errorf("within the grace period: %+v", c)
 	}
 	w.whole(orphan)
 	w.later(2 * grace)
 	unreferenced := orphan.Size + largeOrphan.Size
-	if c := w.collect(true); c.Deleted != 0 || c.Unreferenced != 2 || c.UnreferencedBytes != unreferenced || c.YoungOrphans != 0 {
+	if c := w.collectHow(transfer.Collection{DryRun: true}); c.Deleted != 0 || c.Unreferenced != 2 || c.UnreferencedBytes != unreferenced || c.YoungOrphans != 0 {
 		t.Errorf("dry run: %+v", c)
 	}
 	w.whole(orphan)
 	w.whole(largeOrphan)
-	if c := w.collect(false); c.Deleted != 2 || c.DeletedBytes != unreferenced {
-		t.Errorf("collected: %+v", c)
+	if c := w.collect(); c.Deleted != 0 || c.Waiting != 2 || c.Unreferenced != 2 {
+		t.Errorf("the first round: %+v", c)
+	}
+	w.whole(orphan)
+	w.whole(largeOrphan)
+	if c := w.collect(); c.Deleted != 2 || c.DeletedBytes != unreferenced || c.Waiting != 0 {
+		t.Errorf("the second round: %+v", c)
 	}
 	w.gone(orphan)
 	w.gone(largeOrphan)
-	if c := w.collect(false); c.Unreferenced != 0 || c.Blobs != 2 {
+	if c := w.collectTwice(); c.Unreferenced != 0 || c.Blobs != 2 {
 		t.Errorf("collected again: %+v", c)
 	}
 	w.later(1000 * grace)
-	w.collect(false)
+	w.collectTwice()
 	w.whole(used)
 	w.whole(large)
 	if c := w.check(true); len(c.Problems) != 0 || c.Orphans != 0 {
@@ -66,7 +72,7 @@ func TestCollectReferences(t *testing.T) {
 	everything := []blob.Ref{old, current, ref}
 	stays := func(what string) {
 		t.Helper()
-		if c := w.collect(false); c.Unreferenced != 0 {
+		if c := w.collectTwice(); c.Unreferenced != 0 {
 			t.Errorf("%s: %+v", what, c)
 		}
 		for _, r := range everything {
@@ -94,7 +100,7 @@ func TestCollectReferences(t *testing.T) {
 	must(h.PurgeNode(ctx, &filemeta.NodeRequest{ID: fmt.Sprint(id)}))
 	stays("purged, not yet taken apart")
 	takeApart()
-	if c := w.collect(false); c.Deleted != 2 {
+	if c := w.collectTwice(); c.Deleted != 2 {
 		t.Errorf("after the purge: %+v", c)
 	}
 	w.gone(old)
@@ -102,7 +108,7 @@ func TestCollectReferences(t *testing.T) {
 	w.whole(ref)
 	del(two)
 	purge(two)
-	if c := w.collect(false); c.Deleted != 1 || c.Blobs != 1 {
+	if c := w.collectTwice(); c.Deleted != 1 || c.Blobs != 1 {
 		t.Errorf("after the last purge: %+v", c)
 	}
 	w.gone(ref)
@@ -117,7 +123,7 @@ func TestCollectForeign(t *testing.T) {
 		}
 	}
 	w.later(1000 * grace)
-	c := w.collect(false)
+	c := w.collectTwice()
 	if len(c.Foreign) != 3 || c.Deleted != 0 || c.Blobs != 0 {
 		t.Errorf("%+v", c)
 	}
@@ -141,7 +147,7 @@ func TestCollectBatches(t *testing.T) {
 	}
 	_, kept := w.file("/kept", random(1, 10))
 	w.later(2 * grace)
-	if c := w.collect(false); c.Deleted != n || c.Blobs != n+1 || c.DeletedBytes != n {
+	if c := w.collectTwice(); c.Deleted != n || c.Blobs != n+1 || c.DeletedBytes != n {
 		t.Errorf("%+v", c)
 	}
 	w.whole(kept)
@@ -154,11 +160,11 @@ func TestCollectInterrupted(t *testing.T) {
 	w.later(2 * grace)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Collect(ctx, false); err == nil {
+	if _, err := w.Collect(ctx, transfer.Collection{}); err == nil {
 		t.Error("a collection that was cancelled reports success")
 	}
 	w.whole(orphan)
-	if c := w.collect(false); c.Deleted != 1 {
+	if c := w.collectTwice(); c.Deleted != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -185,7 +191,7 @@ func TestCollectDuringUploads(t *testing.T) {
 			collections.Go(func() {
 				<-start
 				for {
-					if _, err := w.Collect(t.Context(), false); err != nil {
+					if _, err := w.Collect(t.Context(), transfer.Collection{}); err != nil {
 						t.Error(err)
 						return
 					}

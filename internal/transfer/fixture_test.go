@@ -36,16 +36,29 @@ type world struct {
 	store *local.Store
 }
 
+// openStore makes a store in a folder of its own.
+func openStore(t *testing.T) (string, *local.Store) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "blobs")
+	if err := local.Init(dir, storeID); err != nil {
+		t.Fatal(err)
+	}
+	s, err := local.Open(dir, storeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, s
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: filepath.Join(t.TempDir(), "blobs")}
-	if err := local.Init(w.dir, storeID); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.store, err = local.Open(w.dir, storeID); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t}
+	w.dir, w.store = openStore(t)
 	dbDir := t.TempDir()
 	d, err := db.OpenSQLite(dbDir)
 	if err != nil {
@@ -58,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	log := eventlocal.New(w.tree.Apply)
 	w.tree.Log = log
 	t.Cleanup(func() {
-		if err := errors.Join(log.Close(), d.Close(), w.store.Close()); err != nil {
+		if err := errors.Join(log.Close(), d.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -99,9 +112,21 @@ func (w *world) file(path string, data []byte) (int64, blob.Ref) {
 // random are bytes that differ for each seed.
 func random(seed, n int64) []byte { return blobtest.Bytes(seed, n) }
 
-func (w *world) collect(dryRun bool) transfer.Collected {
+// collect does one round.
+func (w *world) collect() transfer.Collected { return w.collectHow(transfer.Collection{}) }
+
+// collectTwice does the two rounds that it takes to delete something, and gives what the second did.
+func (w *world) collectTwice() transfer.Collected {
 	w.t.Helper()
-	c, err := w.Collect(w.t.Context(), dryRun)
+	if c := w.collect(); c.Deleted != 0 {
+		w.t.Errorf("deleted in the first round: %+v", c)
+	}
+	return w.collect()
+}
+
+func (w *world) collectHow(how transfer.Collection) transfer.Collected {
+	w.t.Helper()
+	c, err := w.Collect(w.t.Context(), how)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,7 +145,7 @@ func (w *world) check(readData bool) transfer.Checked {
 // whole fails the test unless a blob can be read and is what its digest says.
 func (w *world) whole(ref blob.Ref) {
 	w.t.Helper()
-	r, err := (&blob.Verifier{Store: w.store, Always: true}).Open(w.t.Context(), ref)
+	r, err := (&blob.Verifier{Store: w.Blobs, Always: true}).Open(w.t.Context(), ref)
 	if err != nil {
 		w.t.Errorf("%s is gone: %v", ref.Digest, err)
 		return

@@ -1,17 +1,14 @@
-// Package transfer is the work behind the scenes: it collects blobs that nothing refers to, fills in sums that
-// clients may ask for, and checks that everything stored is whole.
+// Package transfer is the work behind the scenes: it collects blobs that nothing refers to, reads what is stored to
+// see that it is whole, fills in sums that clients may ask for, and moves content between stores.
 package transfer
 
 import (
 	"context"
-	"crypto/md5"  //nolint:gosec // a transport checksum that clients ask for, never identity (promise S7)
-	"crypto/sha1" //nolint:gosec // as above
-	"crypto/sha256"
-	"io"
+	"sync"
 	"time"
 
 	"github.com/livil/gopan/internal/blob"
-	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/kv"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
@@ -21,12 +18,22 @@ type Service struct {
 	Blobs *blob.Stores
 	// Tree is the filemeta role.
 	Tree filemetapb.FileMetaClient
-	// Grace is how old a blob must be before it can be collected: longer than the longest upload.
+	// KV keeps how far a scrub has come; nil: no scrub.
+	KV kv.Store
+	// Grace is how old a blob must be before it can be condemned: longer than any upload in one request.
 	Grace time.Duration
+	// Confirm is how long a condemned blob waits for its end.
+	Confirm time.Duration
+	// UploadLife is how long an upload in many requests may do nothing; 0: what such uploads left is not swept.
+	UploadLife time.Duration
 	// Every is the time between two rounds of work.
 	Every time.Duration
 	// SumRate bounds how fast blobs are read for their sums, in bytes a second; 0: do not compute them.
 	SumRate int64
+	// ScrubRate bounds how fast blobs are read to see that they are whole, in bytes a second.
+	ScrubRate int64
+	// ScrubEvery is the time from the beginning of one reading of everything to the next; 0: never.
+	ScrubEvery time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -40,95 +47,28 @@ func (s *Service) now() time.Time {
 
 // Run works, a round at a time, until ctx ends. What fails is reported and tried again in the next round.
 func (s *Service) Run(ctx context.Context, failed func(error)) {
-	tick := time.NewTicker(s.Every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if _, err := s.Collect(ctx, false); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		if err := s.FillSums(ctx); err != nil && ctx.Err() == nil {
-			failed(err)
+	rounds := func(every time.Duration, work ...func(context.Context) error) {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			for _, w := range work {
+				if err := w(ctx); err != nil && ctx.Err() == nil {
+					failed(err)
+				}
+			}
 		}
 	}
+	var wg sync.WaitGroup
+	// Reading everything takes days, and the rest is not to wait for it.
+	wg.Go(func() { rounds(min(s.Every, scrubLook), s.Scrub) })
+	rounds(s.Every, func(ctx context.Context) error { _, err := s.Collect(ctx, Collection{}); return err }, s.FillSums)
+	wg.Wait()
 }
 
 // batchSize is how many blobs are asked about in one call.
 const batchSize = 500
-
-// FillSums computes the whole-content sums of blobs that have none yet.
-func (s *Service) FillSums(ctx context.Context) error {
-	const op = errs.Op("transfer.FillSums")
-	if s.SumRate <= 0 {
-		return nil
-	}
-	var after []byte
-	for {
-		page, err := s.Tree.MissingSums(ctx, &filemetapb.MissingSumsRequest{After: after, Limit: batchSize})
-		if err != nil {
-			return errs.Wrap(op, err)
-		}
-		for _, b := range page.GetBlobs() {
-			if err := s.sum(ctx, b); err != nil && !errs.Is(errs.Corrupt, err) {
-				return errs.Wrap(op, err)
-			}
-			after = b.GetDigest() // damage is for the check to report, and no reason to stop
-		}
-		if len(page.GetBlobs()) < batchSize {
-			return nil
-		}
-	}
-}
-
-func (s *Service) sum(ctx context.Context, b *filemetapb.Blob) error {
-	v := &blob.Verifier{Store: s.Blobs, Always: true}
-	r, err := v.Open(ctx, blob.Ref{Digest: blob.Digest(b.GetDigest()), Size: b.GetSize()})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	h256, h1, h5 := sha256.New(), sha1.New(), md5.New()
-	if _, err := io.Copy(io.MultiWriter(h256, h1, h5), &limited{ctx: ctx, r: r, rate: s.SumRate, began: time.Now()}); err != nil {
-		return err
-	}
-	b.Sha256, b.Sha1, b.Md5 = h256.Sum(nil), h1.Sum(nil), h5.Sum(nil)
-	_, err = s.Tree.PutSums(ctx, b)
-	return err
-}
-
-// limited reads at most rate bytes a second, and ends with its context.
-type limited struct {
-	ctx   context.Context
-	r     io.Reader
-	rate  int64
-	began time.Time
-	n     int64
-}
-
-// ahead is how much sooner than its rate allows the reader has come so far.
-func (l *limited) ahead() time.Duration {
-	// In floats: bytes times nanoseconds leave 63 bits at 9 GB.
-	return time.Duration(float64(l.n)/float64(l.rate)*float64(time.Second)) - time.Since(l.began)
-}
-
-// Read implements io.Reader.
-func (l *limited) Read(p []byte) (int, error) {
-	if ahead := l.ahead(); ahead > 0 {
-		t := time.NewTimer(ahead)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-l.ctx.Done():
-		}
-	}
-	if err := l.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := l.r.Read(p)
-	l.n += int64(n)
-	return n, err
-}

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"NothingLeft", nothingLeft},
 		{"Missing", missing},
 		{"DeleteByAge", deleteByAge},
+		{"DeleteExactly", deleteExactly},
 		{"ListEnds", listEnds},
 		{"Together", together},
 	} {
@@ -203,6 +204,34 @@ func deleteByAge(t *testing.T, s blob.Store) {
 		}
 		if all := list(t, s); len(all) != 0 {
 			t.Fatalf("left %v", all)
+		}
+	}
+}
+
+// A collector deletes exactly the blob that it was told of, by the time that List gives: not a moment of it less, and
+// nothing is left of it.
+func deleteExactly(t *testing.T, s blob.Store) {
+	for i, size := range []int64{0, 1, blob.BlockSize + 1, 3 * blob.BlockSize} {
+		ref := put(t, s, Bytes(int64(100+i), size))
+		entries := func() (all []blob.Entry) {
+			t.Helper()
+			if err := s.List(t.Context(), func(e blob.Entry) error { all = append(all, e); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		all := entries()
+		if len(all) != 1 || all[0].Ref != ref {
+			t.Fatalf("size %d: listed %+v", size, all)
+		}
+		if gone, err := s.Delete(t.Context(), ref.Digest, all[0].PutAt); err != nil || gone {
+			t.Errorf("size %d: deleted as put before the very moment: %v, %v", size, gone, err)
+		}
+		if gone, err := s.Delete(t.Context(), ref.Digest, all[0].PutAt.Add(1)); err != nil || !gone {
+			t.Errorf("size %d: not deleted: %v", size, err)
+		}
+		if left := entries(); len(left) != 0 {
+			t.Errorf("size %d: left %+v", size, left)
 		}
 	}
 }
