@@ -119,6 +119,8 @@ type Drive struct {
 	Quota int64 `json:"quota"`
 	// Used bytes: every version of every file, those in the trash too.
 	Used int64 `json:"used"`
+	// Reserved bytes, beside the used ones: the room that uploads under way will take.
+	Reserved int64 `json:"reserved,optional,omitempty"`
 }
 
 // API is what filemeta offers over HTTP: a method per handler of api/filemeta.api.

@@ -48,10 +48,15 @@ func (h HTTP) GetDrive(ctx context.Context) (*Drive, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.DB.Read(ctx, func(tx *gorm.DB) error { return tx.Take(&d, "id = ?", d.ID).Error }); err != nil {
+	if err := h.DB.Read(ctx, func(tx *gorm.DB) error {
+		if d, err = driveWhere(tx, "id = ?", d.ID); err != nil {
+			return err
+		}
+		return d.mayUse(user)
+	}); err != nil {
 		return nil, err
 	}
-	return &Drive{ID: d.ID.String(), RootID: d.RootID.String(), Quota: d.Quota, Used: d.Used}, nil
+	return &Drive{ID: d.ID.String(), RootID: d.RootID.String(), Quota: d.Quota, Used: d.Used, Reserved: d.Reserved}, nil
 }
 
 // ListFolder implements API.

@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
@@ -44,8 +45,9 @@ func TestReservedRoom(t *testing.T) {
 	wantCode(t, err, "quota_exceeded")
 	second := f.reserve(alice, "/other", 30)
 	f.wantReserved(alice, 100)
-	if used := f.used(alice); used != 0 {
-		t.Errorf("%d bytes count as used before any is there", used)
+	shown, err := HTTP{f.Service}.GetDrive(auth.With(t.Context(), auth.Principal{UserID: int64(alice)}))
+	if err != nil || shown.Used != 0 || shown.Reserved != 100 || shown.Quota != 100 {
+		t.Errorf("the drive is shown as %+v, %v", shown, err)
 	}
 
 	_, err = f.commitHeld(target(alice, "/big"), bytesOf("x", 71), first.GetReservation(), false)

@@ -446,6 +446,11 @@ export interface components {
              * @description Used bytes: every version of every file, those in the trash too.
              */
             used: number;
+            /**
+             * Format: int64
+             * @description Reserved bytes, beside the used ones: the room that uploads under way will take.
+             */
+            reserved?: number;
         };
         LoginRequest: {
             /** @description Login is the account's name. */
