@@ -114,7 +114,7 @@ func (a answer) createdSize(t *testing.T) int64 {
 // B068: who asks before sending is told at once that the drive is too full, that the ETag is old, and so on; and is
 // asked for the body only when it can be kept.
 func TestExpectContinue(t *testing.T) {
-	s := newServer(t, 1000)
+	s := newServer(t, 200_000)
 	s.put(to("/f"), strings.NewReader("old")).node(t, 201)
 	before := s.state()
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestExpectContinue(t *testing.T) {
 		status  int
 		code    string
 	}{
-		{"over quota", []string{"Content-Length: 1000"}, 507, "quota_exceeded"},
+		{"over quota", []string{"Content-Length: 200000"}, 507, "quota_exceeded"},
 		{"far over quota", []string{"Content-Length: 9223372036854775807"}, 507, "quota_exceeded"},
 		{"old ETag", []string{"Content-Length: 10", `If-Match: "old"`}, 412, "stale"},
 		{"there already", []string{"Content-Length: 10", "If-None-Match: *"}, 412, "stale"},
@@ -139,14 +139,14 @@ func TestExpectContinue(t *testing.T) {
 		})
 	}
 	conn := s.dial()
-	send(t, conn, head("/f", "Content-Length: 10", "Expect: 100-continue"))
+	send(t, conn, head("/f", "Content-Length: 100000", "Expect: 100-continue"))
 	r := bufio.NewReader(conn)
 	line, err := r.ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("asked for nothing: %q %v", line, err)
 	}
 	s.wantState(strings.Replace(before, "0 being written", "1 being written", 1))
-	send(t, conn, "0123456789")
+	send(t, conn, strings.Repeat("0123456789", 10_000))
 	if line, err = r.ReadString('\n'); err != nil || line != "\r\n" {
 		t.Fatalf("%q %v", line, err)
 	}
