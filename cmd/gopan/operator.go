@@ -24,8 +24,10 @@ func operate(cmd *cobra.Command, f serverFlags, work func(context.Context, *tran
 	if err != nil {
 		return err
 	}
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // go-zero would log it and wait
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second one ends the process at once
 	err = app.Operate(ctx, c, work)
 	switch {
 	case ctx.Err() != nil:

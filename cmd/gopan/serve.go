@@ -24,6 +24,7 @@ func serverCommands() []*cobra.Command {
 type serverFlags struct{ config, data string }
 
 func (f *serverFlags) add(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	cmd.Flags().StringVar(&f.config, "config", "", say(text{"a file of settings, like etc/gopan.yaml", "设置文件，参见 etc/gopan.yaml"}))
 	cmd.Flags().StringVar(&f.data, "data", "", say(text{"the data folder (default gopan-data)", "数据文件夹（默认 gopan-data）"}))
 }

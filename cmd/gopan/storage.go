@@ -120,7 +120,7 @@ func migrateCommand() *cobra.Command {
 			}
 			for _, name := range []string{m.From, m.To} {
 				if _, ok := c.Blob.Stores[name]; !ok && name != config.LocalStore {
-					return usageError(fmt.Errorf(say(text{"the settings have no store %q", "设置中没有存储 %q"}), name))
+					return noSuchStore(name)
 				}
 			}
 			if m.From == m.To {
@@ -153,9 +153,6 @@ func migrateCommand() *cobra.Command {
 	flags.IntVar(&m.Parallel, "parallel", 4, say(text{"how many blobs move at once", "同时迁移的数量"}))
 	flags.BoolVar(&m.DryRun, "dry-run", false, say(text{"only say what would move", "仅显示将迁移的内容"}))
 	flags.BoolVar(&asJSON, "json", false, say(text{"report as JSON", "以 JSON 输出报告"}))
-	for _, name := range []string{"from", "to"} {
-		_ = cmd.MarkFlagRequired(name) // fails for flags that are not there only
-	}
 	return cmd
 }
 
@@ -272,6 +269,19 @@ func tellScrubbed(w io.Writer, status transfer.ScrubStatus) error {
 	return nil
 }
 
+// oneStore is for commands that take the name of a store.
+func oneStore(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError(errors.New(say(text{"usage: %s (see: %s --help)", "用法：%s（参见：%s --help）"}, cmd.UseLine(), cmd.CommandPath())))
+	}
+	return nil
+}
+
+// noSuchStore is a name that the settings do not have.
+func noSuchStore(name string) error {
+	return usageError(errors.New(say(text{"the settings have no store %q", "设置中没有存储 %q"}, name)))
+}
+
 func adoptCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
@@ -283,14 +293,14 @@ func adoptCommand() *cobra.Command {
 			"若数据文件夹不认识某存储的标识，该存储会被拒绝。当数据文件夹恢复自早于该存储的备份时，\n" +
 				"此命令记录该存储现有的标识。执行时网盘不得运行。",
 		}),
-		Args: cobra.ExactArgs(1),
+		Args: oneStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.load()
 			if err != nil {
 				return err
 			}
 			if _, ok := c.Blob.Stores[args[0]]; !ok {
-				return usageError(fmt.Errorf(say(text{"the settings have no store %q", "设置中没有存储 %q"}), args[0]))
+				return noSuchStore(args[0])
 			}
 			id, err := app.Adopt(cmd.Context(), c, args[0])
 			if err != nil {
@@ -316,7 +326,7 @@ func forgetCommand() *cobra.Command {
 			"若设置中缺少曾使用过的存储，网盘不会启动。此命令使其忘记一个空的存储；随后请将其从设置中移除。\n" +
 				"--force 会忘记非空或不可用的存储：其中的内容将无法再被网盘读取。",
 		}),
-		Args: cobra.ExactArgs(1),
+		Args: oneStore,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.load()
 			if err != nil {
@@ -339,7 +349,7 @@ func forgetCommand() *cobra.Command {
 						}
 						return nil
 					}
-					return usageError(fmt.Errorf(say(text{"the settings have no store %q", "设置中没有存储 %q"}), args[0]))
+					return noSuchStore(args[0])
 				})
 				if err != nil {
 					return err

@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +108,33 @@ func (w *world) file(path string, data []byte) (int64, blob.Ref) {
 		w.t.Fatal(err)
 	}
 	return r.GetNode().GetId(), ref
+}
+
+// second adds another store, in a folder of its own.
+func (w *world) second() (dir string) {
+	w.t.Helper()
+	dir, s := openStore(w.t)
+	w.Blobs.All = append(w.Blobs.All, blob.Named{Name: "second", Stager: blob.Unstaged{Store: s}})
+	return dir
+}
+
+// replace puts a store that tests can break into the place of one.
+func (w *world) replace(i int, with func(blob.Stager) blob.Stager) {
+	w.Blobs.All[i].Stager = with(w.Blobs.All[i].Stager)
+}
+
+// purge deletes a file for ever, and what was its content alone is referred to no more.
+func (w *world) purge(id int64) {
+	w.t.Helper()
+	ctx := auth.With(w.t.Context(), principal)
+	h, must := w.asOwner()
+	must(h.DeleteNode(ctx, &filemeta.DeleteNodeRequest{ID: fmt.Sprint(id)}))
+	must(h.PurgeNode(ctx, &filemeta.NodeRequest{ID: fmt.Sprint(id)}))
+	for more := true; more; {
+		var err error
+		more, err = w.tree.PurgeSome(w.t.Context())
+		must(err)
+	}
 }
 
 // random are bytes that differ for each seed.
