@@ -15,7 +15,9 @@ import (
 // file is hurt, and the next run comes to the end.
 func TestStorageKilled(t *testing.T) {
 	d := newStorageDrive(t)
-	migrate := func(from, to string) []string { return []string{"storage", "migrate", "--from", from, "--to", to, "--parallel", "2"} }
+	migrate := func(from, to string) []string {
+		return []string{"storage", "migrate", "--from", from, "--to", to, "--parallel", "2"}
+	}
 	from, to := "local", "second"
 	for _, point := range []string{"migrate.copied", "migrate.copied:3", "migrate.deleted", "migrate.deleted:4"} {
 		if _, code := d.tool([]string{faultpoint.Variable + "=" + point}, migrate(from, to)...); code != -1 {

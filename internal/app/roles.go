@@ -94,8 +94,14 @@ func startDownload(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
+	limits, d := p.Config.Limits, p.Config.Download
 	s := &download.Service{
 		Blobs: &blob.Verifier{Store: stores, Always: p.Config.Blob.Verify == "always"}, Tree: p.tree(),
+		Archives: download.Archives{Entries: limits.ArchiveEntries, Bytes: limits.ArchiveBytes},
+		Limits:   &download.Limits{Downloads: limits.UserDownloads, Rate: limits.UserRate},
+	}
+	if d.Redirect {
+		s.Redirect = download.Redirect{Links: stores, MinSize: d.RedirectMinSize, Life: d.RedirectLife}
 	}
 	p.routes = append(p.routes, download.Routes(s)...)
 	return nil

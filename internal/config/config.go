@@ -26,17 +26,16 @@ type Config struct {
 
 	TrustedProxies []string `yaml:"trustedProxies"`
 
-	Log   Log   `yaml:"log"`
-	Debug Debug `yaml:"debug"`
-	RPC   RPC   `yaml:"rpc"`
-	Auth  Auth  `yaml:"auth"`
-	Drive Drive `yaml:"drive"`
-	Blob  Blob  `yaml:"blob"`
-
-	Uploads Uploads `yaml:"uploads"`
-
-	Limits Limits `yaml:"limits"`
-	Work   Work   `yaml:"work"`
+	Log      Log      `yaml:"log"`
+	Debug    Debug    `yaml:"debug"`
+	RPC      RPC      `yaml:"rpc"`
+	Auth     Auth     `yaml:"auth"`
+	Drive    Drive    `yaml:"drive"`
+	Blob     Blob     `yaml:"blob"`
+	Uploads  Uploads  `yaml:"uploads"`
+	Download Download `yaml:"download"`
+	Limits   Limits   `yaml:"limits"`
+	Work     Work     `yaml:"work"`
 }
 
 // TLS names PEM files; without them the drive speaks HTTP.
@@ -87,6 +86,18 @@ type Limits struct {
 	Uploads      int           `yaml:"uploads"`
 	StallTimeout time.Duration `yaml:"stallTimeout"`
 	JSONTimeout  time.Duration `yaml:"jsonTimeout"`
+
+	UserDownloads  int   `yaml:"userDownloads"`
+	UserRate       int64 `yaml:"userRate"`
+	ArchiveEntries int64 `yaml:"archiveEntries"`
+	ArchiveBytes   int64 `yaml:"archiveBytes"`
+}
+
+// Download is about where bytes go out.
+type Download struct {
+	Redirect        bool          `yaml:"redirect"`
+	RedirectMinSize int64         `yaml:"redirectMinSize"`
+	RedirectLife    time.Duration `yaml:"redirectLife"`
 }
 
 // Work is about work behind the scenes.
@@ -102,15 +113,16 @@ type Work struct {
 // Default gives the settings of an installation that sets nothing.
 func Default() Config {
 	return Config{
-		Data:   "gopan-data",
-		Listen: "127.0.0.1:8080",
-		Log:    Log{Level: "info", Format: "plain"},
-		Auth:   Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
-		Blob:   Blob{Verify: "first"},
-
-		Uploads: Uploads{Life: 72 * time.Hour},
-
-		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
+		Data:     "gopan-data",
+		Listen:   "127.0.0.1:8080",
+		Log:      Log{Level: "info", Format: "plain"},
+		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
+		Blob:     Blob{Verify: "first"},
+		Uploads:  Uploads{Life: 72 * time.Hour},
+		Download: Download{RedirectMinSize: 16 << 20, RedirectLife: 5 * time.Minute},
+		Limits: Limits{
+			Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second, UserDownloads: 32, ArchiveEntries: 100_000,
+		},
 		Work: Work{
 			Every: time.Hour, Grace: 48 * time.Hour, Confirm: time.Hour, SumRate: 64 << 20,
 			ScrubRate: 16 << 20, ScrubEvery: 30 * 24 * time.Hour,
@@ -218,6 +230,15 @@ func (c Config) Check() error {
 	}
 	if c.Limits.StallTimeout < time.Second || c.Limits.JSONTimeout < time.Second {
 		bad("limits: stallTimeout and jsonTimeout are at least 1s")
+	}
+	if c.Limits.UserDownloads < 0 || c.Limits.ArchiveEntries < 0 || c.Limits.ArchiveBytes < 0 {
+		bad("limits: userDownloads, archiveEntries and archiveBytes are not negative")
+	}
+	if c.Limits.UserRate != 0 && c.Limits.UserRate < 16<<10 {
+		bad("limits.userRate: %d is less than 16384 bytes a second", c.Limits.UserRate)
+	}
+	if c.Download.RedirectMinSize < 0 || c.Download.RedirectLife < time.Second || c.Download.RedirectLife > time.Hour {
+		bad("download: redirectMinSize is not negative, redirectLife is between 1s and 1h")
 	}
 	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
 		bad("work: every is at least 1s, sumRate is not negative")

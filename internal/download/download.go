@@ -24,6 +24,12 @@ type Service struct {
 	Blobs *blob.Verifier
 	// Tree is the filemeta role.
 	Tree filemetapb.FileMetaClient
+	// Archives bound an archive; the zero value does not.
+	Archives Archives
+	// Limits bound a user; nil does not.
+	Limits *Limits
+	// Redirect sends callers to the store; the zero value does not.
+	Redirect Redirect
 }
 
 var _ API = (*Service)(nil)
@@ -70,6 +76,14 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 	if req.GetVersion() < 0 {
 		return errs.E(errs.Invalid, op, errs.Code("bad_field"), errs.Field("version"))
 	}
+	if r.Method != http.MethodHead {
+		u, end, err := s.Limits.begin(who.UserID)
+		if err != nil {
+			return err
+		}
+		defer end()
+		w = u.pace(r.Context(), w)
+	}
 	req.Actor = &filemetapb.Actor{UserId: who.UserID}
 	n, err := s.Tree.Resolve(r.Context(), req)
 	if err != nil {
@@ -82,6 +96,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 		return errs.E(errs.Conflict, op, errs.Code("is_a_folder"))
 	}
 	ref := blob.Ref{Digest: blob.Digest(n.GetDigest()), Size: n.GetSize()}
+	if done, err := s.Redirect.take(w, r, n, ref); done || err != nil {
+		return err
+	}
 	setHeaders(w.Header(), n)
 	content, err := s.Blobs.Open(r.Context(), ref)
 	if errs.Is(errs.Corrupt, err) {
@@ -119,15 +136,20 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 	return nil
 }
 
-// setHeaders sets what is true of a file's bytes whatever part of them is sent. Content never runs in our origin:
-// it is an attachment, of the type that its name says and no other, in a sandbox (promise S8).
-func setHeaders(h http.Header, n *filemetapb.Node) {
-	h.Set("ETag", n.GetEtag())
-	h.Set("Content-Type", contentType(n.GetName()))
-	h.Set("Content-Disposition", disposition(n.GetName()))
+// setSafe keeps content from running in our origin, whatever it is: no other type than it has is guessed, and it is in
+// a sandbox (promise S8). With it goes disposition, which makes it an attachment.
+func setSafe(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// setHeaders sets what is true of a file's bytes whatever part of them is sent.
+func setHeaders(h http.Header, n *filemetapb.Node) {
+	setSafe(h)
+	h.Set("ETag", n.GetEtag())
+	h.Set("Content-Type", contentType(n.GetName()))
+	h.Set("Content-Disposition", disposition(n.GetName()))
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Accept-Ranges", "bytes")
 	if sum := n.GetSha256(); len(sum) > 0 { // RFC 9530

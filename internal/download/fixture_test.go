@@ -45,9 +45,17 @@ type server struct {
 	dir   string // of the blobs
 	store *local.Store
 	tree  *filemeta.Service
+	// down may be changed before the first request.
+	down *download.Service
 }
 
 func newServer(t *testing.T, always bool) *server {
+	t.Helper()
+	return newServerLike(t, always, new(httpapi.Server))
+}
+
+// newServerLike is newServer with settings of the HTTP server's own.
+func newServerLike(t *testing.T, always bool, api *httpapi.Server) *server {
 	t.Helper()
 	s := &server{t: t, dir: filepath.Join(t.TempDir(), "blobs")}
 	if err := local.Init(s.dir, storeID); err != nil {
@@ -69,12 +77,11 @@ func newServer(t *testing.T, always bool) *server {
 	log := eventlocal.New(s.tree.Apply)
 	s.tree.Log = log
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s.tree}}})
-	down := &download.Service{
+	s.down = &download.Service{
 		Blobs: &blob.Verifier{Store: s.store, Always: always}, Tree: filemetapb.NewFileMetaClient(conn),
 	}
-	api := &httpapi.Server{
-		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), download.Routes(down)...), Check: check,
-	}
+	api.Routes = append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), download.Routes(s.down)...)
+	api.Check = check
 	h, err := api.Handler()
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +147,13 @@ type answer struct {
 // get asks as user 1; headers are "Name: value".
 func (s *server) get(method, rawPath string, headers ...string) answer {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+rawPath, nil)
+	return s.ask(method, rawPath, "", headers...)
+}
+
+// ask is get with a body.
+func (s *server) ask(method, rawPath, body string, headers ...string) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+rawPath, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -154,14 +167,17 @@ func (s *server) get(method, rawPath string, headers ...string) answer {
 		req.Header.Add(name, value)
 	}
 	// Each on a connection of its own, so that a retry of net/http's cannot hide an abort.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return answer{err: err}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp, body, err}
+	got, err := io.ReadAll(resp.Body)
+	return answer{resp, got, err}
 }
 
 func content(path string) string { return "/api/v1/content?path=" + url.QueryEscape(path) }
@@ -182,4 +198,22 @@ func (a answer) wantProblem(t *testing.T, status int, code string) {
 	if err := json.Unmarshal(a.body, &p); err != nil || p.Code != code || p.Status != status || p.RequestID == "" {
 		t.Fatalf("problem %+v, %v, want code %s", p, err, code)
 	}
+}
+
+func writeFile(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damage flips a bit of a file.
+func damage(t *testing.T, name string, at int64) {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[at] ^= 1
+	writeFile(t, name, data)
 }

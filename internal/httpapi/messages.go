@@ -60,6 +60,8 @@ var messages = map[string]struct{ en, zh string }{
 	"body_interrupted":      {"The upload was cut off. Nothing was stored.", "上传中断，未保存任何内容。"},
 	"content_unavailable":   {"The stored content is damaged or missing. Tell the administrator the request id.", "存储的内容已损坏或丢失，请将请求编号告知管理员。"},
 	"no_such_version":       {"The file has no such version.", "文件没有该版本。"},
+	"archive_too_large":     {"This is too much for one archive. Download it in parts.", "内容过多，无法打包为一个压缩包，请分批下载。"},
+	"too_many_downloads":    {"Too many downloads at once. Wait for one to end.", "同时下载数过多，请等待其中一个完成。"},
 	"range_not_satisfiable": {"The file has no bytes in this range.", "文件中没有所请求范围的数据。"},
 
 	// Signing in.

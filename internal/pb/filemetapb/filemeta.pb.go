@@ -434,6 +434,129 @@ func (x *Node) GetSha256() []byte {
 	return nil
 }
 
+type ListFolderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Actor *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	Id    int64                  `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Where the page before ended; empty: the first page.
+	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// 1 to 1,000.
+	Limit         int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFolderRequest) Reset() {
+	*x = ListFolderRequest{}
+	mi := &file_filemeta_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFolderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFolderRequest) ProtoMessage() {}
+
+func (x *ListFolderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFolderRequest.ProtoReflect.Descriptor instead.
+func (*ListFolderRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListFolderRequest) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *ListFolderRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ListFolderRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListFolderRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListFolderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Nodes []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Of the next page; empty: there is none.
+	Next          string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFolderResponse) Reset() {
+	*x = ListFolderResponse{}
+	mi := &file_filemeta_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFolderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFolderResponse) ProtoMessage() {}
+
+func (x *ListFolderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFolderResponse.ProtoReflect.Descriptor instead.
+func (*ListFolderResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListFolderResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ListFolderResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Actor *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
@@ -455,7 +578,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_filemeta_proto_msgTypes[3]
+	mi := &file_filemeta_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +590,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[3]
+	mi := &file_filemeta_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +603,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{3}
+	return file_filemeta_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Target) GetActor() *Actor {
@@ -553,7 +676,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_filemeta_proto_msgTypes[4]
+	mi := &file_filemeta_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +688,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[4]
+	mi := &file_filemeta_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +701,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{4}
+	return file_filemeta_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PrepareResponse) GetAvailable() int64 {
@@ -616,7 +739,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_filemeta_proto_msgTypes[5]
+	mi := &file_filemeta_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +751,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[5]
+	mi := &file_filemeta_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +764,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{5}
+	return file_filemeta_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Blob) GetDigest() []byte {
@@ -697,7 +820,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_filemeta_proto_msgTypes[6]
+	mi := &file_filemeta_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +832,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[6]
+	mi := &file_filemeta_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +845,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{6}
+	return file_filemeta_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommitRequest) GetTarget() *Target {
@@ -770,7 +893,7 @@ type CommitManyRequest struct {
 
 func (x *CommitManyRequest) Reset() {
 	*x = CommitManyRequest{}
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +905,7 @@ func (x *CommitManyRequest) String() string {
 func (*CommitManyRequest) ProtoMessage() {}
 
 func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +918,7 @@ func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyRequest.ProtoReflect.Descriptor instead.
 func (*CommitManyRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{7}
+	return file_filemeta_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitManyRequest) GetCommits() []*CommitRequest {
@@ -815,7 +938,7 @@ type CommitManyResponse struct {
 
 func (x *CommitManyResponse) Reset() {
 	*x = CommitManyResponse{}
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +950,7 @@ func (x *CommitManyResponse) String() string {
 func (*CommitManyResponse) ProtoMessage() {}
 
 func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +963,7 @@ func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyResponse.ProtoReflect.Descriptor instead.
 func (*CommitManyResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{8}
+	return file_filemeta_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CommitManyResponse) GetOutcomes() []*CommitOutcome {
@@ -862,7 +985,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +997,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1010,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{9}
+	return file_filemeta_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CommitOutcome) GetDone() *CommitResponse {
@@ -915,7 +1038,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1050,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1063,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{10}
+	return file_filemeta_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Failure) GetKind() int32 {
@@ -980,7 +1103,7 @@ type ReserveRequest struct {
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1115,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1128,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{11}
+	return file_filemeta_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReserveRequest) GetTarget() *Target {
@@ -1052,7 +1175,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1187,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1200,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{12}
+	return file_filemeta_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReserveResponse) GetReservation() int64 {
@@ -1125,7 +1248,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1260,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1273,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{13}
+	return file_filemeta_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExtendRequest) GetReservation() int64 {
@@ -1175,7 +1298,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1310,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1323,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{14}
+	return file_filemeta_proto_rawDescGZIP(), []int{16}
 }
 
 type ReleaseRequest struct {
@@ -1212,7 +1335,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1347,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1360,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{15}
+	return file_filemeta_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseRequest) GetReservation() int64 {
@@ -1255,7 +1378,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1390,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1403,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{16}
+	return file_filemeta_proto_rawDescGZIP(), []int{18}
 }
 
 type CondemnRequest struct {
@@ -1299,7 +1422,7 @@ type CondemnRequest struct {
 
 func (x *CondemnRequest) Reset() {
 	*x = CondemnRequest{}
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1434,7 @@ func (x *CondemnRequest) String() string {
 func (*CondemnRequest) ProtoMessage() {}
 
 func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1447,7 @@ func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnRequest.ProtoReflect.Descriptor instead.
 func (*CondemnRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{17}
+	return file_filemeta_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CondemnRequest) GetStore() string {
@@ -1366,7 +1489,7 @@ type StoredBlob struct {
 
 func (x *StoredBlob) Reset() {
 	*x = StoredBlob{}
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1501,7 @@ func (x *StoredBlob) String() string {
 func (*StoredBlob) ProtoMessage() {}
 
 func (x *StoredBlob) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1514,7 @@ func (x *StoredBlob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredBlob.ProtoReflect.Descriptor instead.
 func (*StoredBlob) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{18}
+	return file_filemeta_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StoredBlob) GetDigest() []byte {
@@ -1418,7 +1541,7 @@ type CondemnResponse struct {
 
 func (x *CondemnResponse) Reset() {
 	*x = CondemnResponse{}
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1553,7 @@ func (x *CondemnResponse) String() string {
 func (*CondemnResponse) ProtoMessage() {}
 
 func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1566,7 @@ func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnResponse.ProtoReflect.Descriptor instead.
 func (*CondemnResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{19}
+	return file_filemeta_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CondemnResponse) GetVerdicts() []Verdict {
@@ -1463,7 +1586,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1598,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1611,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{20}
+	return file_filemeta_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ForgetRequest) GetStore() string {
@@ -1513,7 +1636,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1648,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1661,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{21}
+	return file_filemeta_proto_rawDescGZIP(), []int{23}
 }
 
 type CommitResponse struct {
@@ -1552,7 +1675,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1687,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1700,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{22}
+	return file_filemeta_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CommitResponse) GetNode() *Node {
@@ -1608,7 +1731,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1743,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1756,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{23}
+	return file_filemeta_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Committed) GetRequest() *CommitRequest {
@@ -1667,7 +1790,7 @@ type ScanBlobsRequest struct {
 
 func (x *ScanBlobsRequest) Reset() {
 	*x = ScanBlobsRequest{}
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1802,7 @@ func (x *ScanBlobsRequest) String() string {
 func (*ScanBlobsRequest) ProtoMessage() {}
 
 func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1815,7 @@ func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ScanBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{24}
+	return file_filemeta_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ScanBlobsRequest) GetAfter() []byte {
@@ -1718,7 +1841,7 @@ type ScanBlobsResponse struct {
 
 func (x *ScanBlobsResponse) Reset() {
 	*x = ScanBlobsResponse{}
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1853,7 @@ func (x *ScanBlobsResponse) String() string {
 func (*ScanBlobsResponse) ProtoMessage() {}
 
 func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1866,7 @@ func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsResponse.ProtoReflect.Descriptor instead.
 func (*ScanBlobsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{25}
+	return file_filemeta_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScanBlobsResponse) GetBlobs() []*Blob {
@@ -1762,7 +1885,7 @@ type ReferencedRequest struct {
 
 func (x *ReferencedRequest) Reset() {
 	*x = ReferencedRequest{}
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1897,7 @@ func (x *ReferencedRequest) String() string {
 func (*ReferencedRequest) ProtoMessage() {}
 
 func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1910,7 @@ func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedRequest.ProtoReflect.Descriptor instead.
 func (*ReferencedRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{26}
+	return file_filemeta_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReferencedRequest) GetDigests() [][]byte {
@@ -1806,7 +1929,7 @@ type ReferencedResponse struct {
 
 func (x *ReferencedResponse) Reset() {
 	*x = ReferencedResponse{}
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1941,7 @@ func (x *ReferencedResponse) String() string {
 func (*ReferencedResponse) ProtoMessage() {}
 
 func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1954,7 @@ func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedResponse.ProtoReflect.Descriptor instead.
 func (*ReferencedResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{27}
+	return file_filemeta_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReferencedResponse) GetDigests() [][]byte {
@@ -1851,7 +1974,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1986,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1999,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{28}
+	return file_filemeta_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -1899,7 +2022,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +2034,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +2047,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{29}
+	return file_filemeta_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -1966,7 +2089,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2101,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2114,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{30}
+	return file_filemeta_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Problem) GetCode() string {
@@ -2018,7 +2141,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2153,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2166,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{31}
+	return file_filemeta_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -2068,7 +2191,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2203,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2216,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{32}
+	return file_filemeta_proto_rawDescGZIP(), []int{34}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -2125,7 +2248,15 @@ const file_filemeta_proto_rawDesc = "" +
 	"modifiedAt\x12\x1d\n" +
 	"\n" +
 	"trashed_at\x18\f \x01(\x03R\ttrashedAt\x12\x16\n" +
-	"\x06sha256\x18\r \x01(\fR\x06sha256\"\x9b\x02\n" +
+	"\x06sha256\x18\r \x01(\fR\x06sha256\"\x81\x01\n" +
+	"\x11ListFolderRequest\x12.\n" +
+	"\x05actor\x18\x01 \x01(\v2\x18.gopan.filemeta.v1.ActorR\x05actor\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x03R\x02id\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\"W\n" +
+	"\x12ListFolderResponse\x12-\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x17.gopan.filemeta.v1.NodeR\x05nodes\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\x9b\x02\n" +
 	"\x06Target\x12.\n" +
 	"\x05actor\x18\x01 \x01(\v2\x18.gopan.filemeta.v1.ActorR\x05actor\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n" +
@@ -2240,9 +2371,11 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aVerdict\x12\x10\n" +
 	"\fVERDICT_USED\x10\x00\x12\x11\n" +
 	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_DELETE\x10\x022\x88\t\n" +
+	"\x0eVERDICT_DELETE\x10\x022\xe3\t\n" +
 	"\bFileMeta\x12E\n" +
-	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12H\n" +
+	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12Y\n" +
+	"\n" +
+	"ListFolder\x12$.gopan.filemeta.v1.ListFolderRequest\x1a%.gopan.filemeta.v1.ListFolderResponse\x12H\n" +
 	"\aPrepare\x12\x19.gopan.filemeta.v1.Target\x1a\".gopan.filemeta.v1.PrepareResponse\x12M\n" +
 	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12Y\n" +
 	"\n" +
@@ -2272,7 +2405,7 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 }
 
 var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_filemeta_proto_goTypes = []any{
 	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
 	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
@@ -2280,91 +2413,97 @@ var file_filemeta_proto_goTypes = []any{
 	(*Actor)(nil),              // 3: gopan.filemeta.v1.Actor
 	(*ResolveRequest)(nil),     // 4: gopan.filemeta.v1.ResolveRequest
 	(*Node)(nil),               // 5: gopan.filemeta.v1.Node
-	(*Target)(nil),             // 6: gopan.filemeta.v1.Target
-	(*PrepareResponse)(nil),    // 7: gopan.filemeta.v1.PrepareResponse
-	(*Blob)(nil),               // 8: gopan.filemeta.v1.Blob
-	(*CommitRequest)(nil),      // 9: gopan.filemeta.v1.CommitRequest
-	(*CommitManyRequest)(nil),  // 10: gopan.filemeta.v1.CommitManyRequest
-	(*CommitManyResponse)(nil), // 11: gopan.filemeta.v1.CommitManyResponse
-	(*CommitOutcome)(nil),      // 12: gopan.filemeta.v1.CommitOutcome
-	(*Failure)(nil),            // 13: gopan.filemeta.v1.Failure
-	(*ReserveRequest)(nil),     // 14: gopan.filemeta.v1.ReserveRequest
-	(*ReserveResponse)(nil),    // 15: gopan.filemeta.v1.ReserveResponse
-	(*ExtendRequest)(nil),      // 16: gopan.filemeta.v1.ExtendRequest
-	(*ExtendResponse)(nil),     // 17: gopan.filemeta.v1.ExtendResponse
-	(*ReleaseRequest)(nil),     // 18: gopan.filemeta.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),    // 19: gopan.filemeta.v1.ReleaseResponse
-	(*CondemnRequest)(nil),     // 20: gopan.filemeta.v1.CondemnRequest
-	(*StoredBlob)(nil),         // 21: gopan.filemeta.v1.StoredBlob
-	(*CondemnResponse)(nil),    // 22: gopan.filemeta.v1.CondemnResponse
-	(*ForgetRequest)(nil),      // 23: gopan.filemeta.v1.ForgetRequest
-	(*ForgetResponse)(nil),     // 24: gopan.filemeta.v1.ForgetResponse
-	(*CommitResponse)(nil),     // 25: gopan.filemeta.v1.CommitResponse
-	(*Committed)(nil),          // 26: gopan.filemeta.v1.Committed
-	(*ScanBlobsRequest)(nil),   // 27: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 28: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 29: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 30: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 31: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 32: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 33: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 34: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 35: gopan.filemeta.v1.PutSumsResponse
+	(*ListFolderRequest)(nil),  // 6: gopan.filemeta.v1.ListFolderRequest
+	(*ListFolderResponse)(nil), // 7: gopan.filemeta.v1.ListFolderResponse
+	(*Target)(nil),             // 8: gopan.filemeta.v1.Target
+	(*PrepareResponse)(nil),    // 9: gopan.filemeta.v1.PrepareResponse
+	(*Blob)(nil),               // 10: gopan.filemeta.v1.Blob
+	(*CommitRequest)(nil),      // 11: gopan.filemeta.v1.CommitRequest
+	(*CommitManyRequest)(nil),  // 12: gopan.filemeta.v1.CommitManyRequest
+	(*CommitManyResponse)(nil), // 13: gopan.filemeta.v1.CommitManyResponse
+	(*CommitOutcome)(nil),      // 14: gopan.filemeta.v1.CommitOutcome
+	(*Failure)(nil),            // 15: gopan.filemeta.v1.Failure
+	(*ReserveRequest)(nil),     // 16: gopan.filemeta.v1.ReserveRequest
+	(*ReserveResponse)(nil),    // 17: gopan.filemeta.v1.ReserveResponse
+	(*ExtendRequest)(nil),      // 18: gopan.filemeta.v1.ExtendRequest
+	(*ExtendResponse)(nil),     // 19: gopan.filemeta.v1.ExtendResponse
+	(*ReleaseRequest)(nil),     // 20: gopan.filemeta.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),    // 21: gopan.filemeta.v1.ReleaseResponse
+	(*CondemnRequest)(nil),     // 22: gopan.filemeta.v1.CondemnRequest
+	(*StoredBlob)(nil),         // 23: gopan.filemeta.v1.StoredBlob
+	(*CondemnResponse)(nil),    // 24: gopan.filemeta.v1.CondemnResponse
+	(*ForgetRequest)(nil),      // 25: gopan.filemeta.v1.ForgetRequest
+	(*ForgetResponse)(nil),     // 26: gopan.filemeta.v1.ForgetResponse
+	(*CommitResponse)(nil),     // 27: gopan.filemeta.v1.CommitResponse
+	(*Committed)(nil),          // 28: gopan.filemeta.v1.Committed
+	(*ScanBlobsRequest)(nil),   // 29: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),  // 30: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),  // 31: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil), // 32: gopan.filemeta.v1.ReferencedResponse
+	(*CheckTreeRequest)(nil),   // 33: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),  // 34: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),            // 35: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil), // 36: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),    // 37: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
 	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
-	3,  // 1: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
-	0,  // 2: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
-	25, // 3: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	6,  // 4: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
-	8,  // 5: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
-	9,  // 6: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
-	12, // 7: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
-	25, // 8: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
-	13, // 9: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
-	6,  // 10: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
-	1,  // 11: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
-	8,  // 12: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
-	25, // 13: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	21, // 14: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
-	2,  // 15: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
-	5,  // 16: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
-	9,  // 17: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	8,  // 18: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	33, // 19: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	4,  // 20: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	6,  // 21: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	9,  // 22: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	10, // 23: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
-	14, // 24: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
-	16, // 25: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
-	18, // 26: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
-	27, // 27: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	29, // 28: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	20, // 29: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
-	23, // 30: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
-	31, // 31: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	34, // 32: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	8,  // 33: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	5,  // 34: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	7,  // 35: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	25, // 36: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	11, // 37: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
-	15, // 38: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
-	17, // 39: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
-	19, // 40: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
-	28, // 41: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	30, // 42: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	22, // 43: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
-	24, // 44: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
-	32, // 45: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	28, // 46: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	35, // 47: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	34, // [34:48] is the sub-list for method output_type
-	20, // [20:34] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	3,  // 1: gopan.filemeta.v1.ListFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	5,  // 2: gopan.filemeta.v1.ListFolderResponse.nodes:type_name -> gopan.filemeta.v1.Node
+	3,  // 3: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
+	0,  // 4: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
+	27, // 5: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	8,  // 6: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
+	10, // 7: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
+	11, // 8: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
+	14, // 9: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	27, // 10: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
+	15, // 11: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
+	8,  // 12: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
+	1,  // 13: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
+	10, // 14: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
+	27, // 15: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	23, // 16: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
+	2,  // 17: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
+	5,  // 18: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
+	11, // 19: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
+	10, // 20: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	35, // 21: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	4,  // 22: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	6,  // 23: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
+	8,  // 24: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	11, // 25: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	12, // 26: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	16, // 27: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	18, // 28: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	20, // 29: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	29, // 30: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	31, // 31: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	22, // 32: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	25, // 33: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	33, // 34: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	36, // 35: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	10, // 36: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	5,  // 37: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	7,  // 38: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
+	9,  // 39: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	27, // 40: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	13, // 41: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	17, // 42: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	19, // 43: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	21, // 44: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	30, // 45: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	32, // 46: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	24, // 47: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	26, // 48: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	34, // 49: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	30, // 50: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	37, // 51: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	37, // [37:52] is the sub-list for method output_type
+	22, // [22:37] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -2378,7 +2517,7 @@ func file_filemeta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

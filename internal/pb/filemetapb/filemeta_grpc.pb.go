@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	FileMeta_Resolve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Resolve"
+	FileMeta_ListFolder_FullMethodName  = "/gopan.filemeta.v1.FileMeta/ListFolder"
 	FileMeta_Prepare_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Prepare"
 	FileMeta_Commit_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Commit"
 	FileMeta_CommitMany_FullMethodName  = "/gopan.filemeta.v1.FileMeta/CommitMany"
@@ -43,6 +44,9 @@ const (
 type FileMetaClient interface {
 	// Resolve finds a live node and one of its versions. NotFound also when it is not the actor's to see.
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*Node, error)
+	// ListFolder gives a page of what is in a live folder, as far as the actor may read it, folders first. Each page
+	// is one moment of the folder. NotFound also when the folder is not the actor's to see any more.
+	ListFolder(ctx context.Context, in *ListFolderRequest, opts ...grpc.CallOption) (*ListFolderResponse, error)
 	// Prepare checks, before any byte is read, that a Commit of this target could succeed, and says how many
 	// bytes the drive still takes. It reserves nothing.
 	Prepare(ctx context.Context, in *Target, opts ...grpc.CallOption) (*PrepareResponse, error)
@@ -86,6 +90,16 @@ func (c *fileMetaClient) Resolve(ctx context.Context, in *ResolveRequest, opts .
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Node)
 	err := c.cc.Invoke(ctx, FileMeta_Resolve_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) ListFolder(ctx context.Context, in *ListFolderRequest, opts ...grpc.CallOption) (*ListFolderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFolderResponse)
+	err := c.cc.Invoke(ctx, FileMeta_ListFolder_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +242,9 @@ func (c *fileMetaClient) PutSums(ctx context.Context, in *Blob, opts ...grpc.Cal
 type FileMetaServer interface {
 	// Resolve finds a live node and one of its versions. NotFound also when it is not the actor's to see.
 	Resolve(context.Context, *ResolveRequest) (*Node, error)
+	// ListFolder gives a page of what is in a live folder, as far as the actor may read it, folders first. Each page
+	// is one moment of the folder. NotFound also when the folder is not the actor's to see any more.
+	ListFolder(context.Context, *ListFolderRequest) (*ListFolderResponse, error)
 	// Prepare checks, before any byte is read, that a Commit of this target could succeed, and says how many
 	// bytes the drive still takes. It reserves nothing.
 	Prepare(context.Context, *Target) (*PrepareResponse, error)
@@ -269,6 +286,9 @@ type UnimplementedFileMetaServer struct{}
 
 func (UnimplementedFileMetaServer) Resolve(context.Context, *ResolveRequest) (*Node, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resolve not implemented")
+}
+func (UnimplementedFileMetaServer) ListFolder(context.Context, *ListFolderRequest) (*ListFolderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFolder not implemented")
 }
 func (UnimplementedFileMetaServer) Prepare(context.Context, *Target) (*PrepareResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Prepare not implemented")
@@ -344,6 +364,24 @@ func _FileMeta_Resolve_Handler(srv interface{}, ctx context.Context, dec func(in
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FileMetaServer).Resolve(ctx, req.(*ResolveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_ListFolder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFolderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).ListFolder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_ListFolder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).ListFolder(ctx, req.(*ListFolderRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -592,6 +630,10 @@ var FileMeta_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Resolve",
 			Handler:    _FileMeta_Resolve_Handler,
+		},
+		{
+			MethodName: "ListFolder",
+			Handler:    _FileMeta_ListFolder_Handler,
 		},
 		{
 			MethodName: "Prepare",

@@ -40,6 +40,25 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Folders and files as one zip, made while it is sent. It cannot be resumed. */
+        get: operations["getArchive"];
+        put?: never;
+        /** As GET, for more than fits in a URL. */
+        post: operations["postArchive"];
+        delete?: never;
+        options?: never;
+        /** The headers of a zip of folders and files. */
+        head: operations["headArchive"];
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/drive": {
         parameters: {
             query?: never;
@@ -367,6 +386,12 @@ export interface components {
             /** @description TrashedAt is when it was moved to the trash (RFC 3339, UTC); absent when it is live. */
             trashedAt?: string;
         };
+        ArchiveOfRequest: {
+            /** @description IDs of folders and files. */
+            ids?: string[];
+            /** @description Paths of folders and files. There are at most 1,000 of both, and at least one. */
+            paths?: string[];
+        };
         NodePage: {
             /** @description Folder is the listed folder itself. */
             folder: components["schemas"]["Node"];
@@ -587,6 +612,81 @@ export interface operations {
             path: {
                 id: string;
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getArchive: {
+        parameters: {
+            query?: {
+                /** @description Path of a folder, or of a file. */
+                path?: string;
+                /** @description IDs of folders and files, separated by commas, at most 1,000. One of path and ids is given. */
+                ids?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArchiveOfRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    headArchive: {
+        parameters: {
+            query?: {
+                /** @description Path of a folder, or of a file. */
+                path?: string;
+                /** @description IDs of folders and files, separated by commas, at most 1,000. One of path and ids is given. */
+                ids?: string;
+            };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
