@@ -79,7 +79,12 @@ function useDetail({ state, size, sent, hashed, handle, problem }: UploadItem): 
       return `${t(`uploads.state.${state}`)} · ${of(sent)}`;
     case 'lost':
       return t(handle ? 'uploads.reopenHint' : 'uploads.chooseHint');
-    default:
+    case 'waiting':
+    case 'finishing':
+    case 'done':
+    case 'instant':
+    case 'skipped':
+    case 'cancelled':
       return `${t(`uploads.state.${state}`)} · ${format.size(size)}`;
   }
 }

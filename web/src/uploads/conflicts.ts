@@ -32,7 +32,7 @@ export async function findConflict(
     const size = names ? children.length : parallel;
     while (children.length > 0) {
       const some = children.splice(0, size);
-      const kinds = await Promise.all(some.map(([name, { path }]) => (names ? names.get(name) : lookup(path))));
+      const kinds = await Promise.all(some.map(async ([name, { path }]) => (names ? names.get(name) : lookup(path))));
       for (const [n, [, child]] of some.entries()) {
         if (kinds[n] === 'folder' && child.children) open.push(child);
         else if (kinds[n]) return child.path;

@@ -47,18 +47,11 @@ export interface UploadItem {
   readonly problem?: Problem;
 }
 
+const active: ReadonlySet<UploadState> = new Set(['waiting', 'preparing', 'sending', 'finishing', 'retrying']);
+
 /** Whether something is done about it, or soon will be, by itself. */
 export function isActive(state: UploadState): boolean {
-  switch (state) {
-    case 'waiting':
-    case 'preparing':
-    case 'sending':
-    case 'finishing':
-    case 'retrying':
-      return true;
-    default:
-      return false;
-  }
+  return active.has(state);
 }
 
 /** Whether it goes on when the reader wants it to. */
