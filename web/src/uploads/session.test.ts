@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { networkProblem, Problem } from '../api/problem';
 import type { Course } from './engine';
 import type { Hasher } from './hasher';
-import type { ConflictPolicy, UploadItem } from './item';
+import type { UploadItem } from './item';
 import { mostLanes } from './pace';
 import { sessionTries, type Clock } from './retry';
 import {
@@ -150,7 +150,7 @@ function fileOf(blocks: number, name = 'big'): File {
   return new File([bytes], name);
 }
 
-function setUp({ blocks = 3, policy = 'rename', hashes = true } = {}) {
+function setUp({ blocks = 3, hashes = true } = {}) {
   const server = new FakeServer();
   const refs = new Map<string, SessionRef>();
   const abort = new AbortController();
@@ -172,7 +172,7 @@ function setUp({ blocks = 3, policy = 'rename', hashes = true } = {}) {
     size: file.size,
     file,
     handle: undefined,
-    policy,
+    policy: 'rename',
     idempotencyKey: 'key',
     state: 'sending',
     sent: 0,
