@@ -45,7 +45,7 @@ function Bar({ item, name }: { item: UploadItem; name: string }) {
     <Progress
       mt={4}
       size="xs"
-      {...(state !== 'sending' && state !== 'finishing' && { color: 'gray' })}
+      {...(state !== 'sending' && state !== 'finishing' && { color: 'var(--mantine-color-dimmed)' })}
       value={size > 0 ? ((preparing ? hashed : sent) / size) * 100 : 100}
       aria-label={t(preparing ? 'uploads.preparationOf' : 'uploads.progressOf', { name })}
     />

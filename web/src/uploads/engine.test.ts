@@ -389,7 +389,14 @@ describe('small files', () => {
 });
 
 describe('after the page was loaded again', () => {
-  const upload = { path: '/big', size: 20 * mib, handle: undefined, policy: 'rename', idempotencyKey: 'old' } as const;
+  const upload = {
+    path: '/big',
+    size: 20 * mib,
+    handle: undefined,
+    policy: 'rename',
+    sent: 5,
+    idempotencyKey: 'old',
+  } as const;
 
   it('goes on at once where the file can be opened, and waits for the reader elsewhere', () => {
     const { engine, flight, flights, states } = setUp();
@@ -402,7 +409,7 @@ describe('after the page was loaded again', () => {
       'ann',
     );
     expect(states()).toEqual(['lost', 'sending']);
-    expect(engine.snapshot()).toMatchObject({ lost: 1, active: 1 });
+    expect(engine.snapshot()).toMatchObject({ lost: 1, active: 1, sent: 10 });
     engine.find(1, file);
     expect(states()).toEqual(['sending', 'sending']);
     expect(flights).toHaveLength(2);

@@ -63,6 +63,8 @@ export interface RestoredUpload {
   handle: FileSystemFileHandle | undefined;
   policy: ConflictPolicy;
   idempotencyKey: string;
+  /** How much of it the server has, as far as is known. */
+  sent: number;
 }
 
 interface Job {
@@ -112,7 +114,16 @@ export class UploadEngine {
 
   add(files: readonly NewUpload[], owner: string, policy: ConflictPolicy): void {
     const items = files.map(({ path, file, handle }) =>
-      this.enlist({ path, file, size: file.size, handle, policy, owner, idempotencyKey: this.options.newKey() }),
+      this.enlist({
+        path,
+        file,
+        size: file.size,
+        handle,
+        policy,
+        owner,
+        sent: 0,
+        idempotencyKey: this.options.newKey(),
+      }),
     );
     this.options.onAdded(items);
     this.pump();
@@ -207,7 +218,7 @@ export class UploadEngine {
   private enlist(upload: RestoredUpload & { owner: string }): UploadItem {
     const id = this.nextID++;
     const state: UploadState = upload.file ? 'waiting' : 'lost';
-    const item: UploadItem = { ...upload, id, state, sent: 0, hashed: 0, together: false };
+    const item: UploadItem = { ...upload, id, state, hashed: 0, together: false };
     this.board.add(item);
     if (upload.file) this.queue.push(id);
     return item;

@@ -18,7 +18,8 @@ export interface UploadRecord {
   sample: string;
   handle?: FileSystemFileHandle | undefined;
   session?: SessionRef | undefined;
-  /** When it was last touched, ms since 1970. */
+  /** When it was chosen, and last touched, ms since 1970. */
+  added: number;
   touched: number;
 }
 
@@ -61,8 +62,8 @@ export class Keeper implements SessionBook {
       if (!file || routeOf(item.size) !== 'session') return [];
       const { name, size, lastModified } = file;
       const { idempotencyKey: key, owner, path, policy, handle } = item;
-      const record = { key, owner, path, policy, name, size, lastModified, sample: '', handle, touched: this.now() };
-      this.records.set(key, record);
+      const of = { key, owner, path, policy, name, size, lastModified, handle };
+      this.records.set(key, { ...of, sample: '', added: this.now(), touched: this.now() });
       void this.locks.take(key);
       return [{ key, file }];
     });
@@ -95,7 +96,7 @@ export class Keeper implements SessionBook {
    */
   async restore(owner: string, found: (record: UploadRecord) => void): Promise<void> {
     const records = await this.store.all();
-    for (const { key, touched, owner: whose } of records.sort((a, b) => a.touched - b.touched)) {
+    for (const { key, touched, owner: whose } of records.sort((a, b) => a.added - b.added)) {
       if (this.records.has(key) || this.awaited.has(key)) continue;
       if (this.now() - touched > life) void this.store.remove(key);
       else if (whose === owner) void this.await(key, found);
@@ -146,8 +147,8 @@ export class Keeper implements SessionBook {
   }
 }
 
-/** The upload that a record stands for. */
-export function revived(record: UploadRecord, file: File | undefined): RestoredUpload {
+/** The upload that a record stands for; sent says how much of it the server has. */
+export function revived(record: UploadRecord, file: File | undefined, sent: number): RestoredUpload {
   const { path, size, handle, policy, key } = record;
-  return { path, size, file, handle, policy, idempotencyKey: key };
+  return { path, size, file, handle, policy, sent, idempotencyKey: key };
 }

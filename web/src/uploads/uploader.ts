@@ -5,10 +5,10 @@ import { newHasher } from './hasher';
 import type { UploadItem } from './item';
 import { Keeper, revived, type UploadRecord } from './keeper';
 import { realClock } from './retry';
-import { sessionTransport } from './transport';
+import { missingBytes } from './session';
 import { indexedRecords, webLocks } from './storage';
 import { Traffic } from './traffic';
-import { putBatch, putContent } from './transport';
+import { putBatch, putContent, sessionTransport } from './transport';
 import { isReadable } from './xhr';
 
 interface UploaderOptions {
@@ -90,8 +90,22 @@ export class Uploader {
     const { key, owner, handle } = record;
     const behind = handle && (await fileBehind(handle, false));
     const file = behind && (await this.keeper.recognise([key], behind)) ? behind : undefined;
-    if (owner === this.owner) this.engine.restore([revived(record, file)], owner);
-    else this.keeper.leave(key);
+    const sent = await this.arrived(record);
+    if (owner !== this.owner) this.keeper.leave(key);
+    else if (sent === undefined) this.keeper.forget(key);
+    else this.engine.restore([revived(record, file, sent)], owner);
+  }
+
+  /** How much the server has of an upload; undefined when the file is there already. */
+  private async arrived({ session, size }: UploadRecord): Promise<number | undefined> {
+    if (!session) return 0;
+    try {
+      const now = await sessionTransport.get(session, new AbortController().signal);
+      return now.node ? undefined : size - missingBytes(now, size);
+    } catch {
+      // Whoever sends the rest finds out what is wrong, and tells.
+      return 0;
+    }
   }
 
   private async offer(items: readonly UploadItem[], file: File): Promise<boolean> {
