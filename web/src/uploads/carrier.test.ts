@@ -38,6 +38,8 @@ function setUp(answers: (BatchResult[] | Problem)[]) {
   const sent: { tar: Blob; conflict: string; key: string }[] = [];
   const singles: string[] = [];
   const unreadable = new Set<string>();
+  const inDrive = new Set<string>();
+  const looked: number[] = [];
   const tools: CarrierTools = {
     transport: undefined as never,
     hasher: undefined,
@@ -57,11 +59,15 @@ function setUp(answers: (BatchResult[] | Problem)[]) {
       return answer instanceof Problem ? Promise.reject(answer) : Promise.resolve(answer ?? []);
     },
     isReadable: (file) => Promise.resolve(!(file instanceof File && unreadable.has(file.name))),
+    findStored: (items) => {
+      looked.push(items.length);
+      return Promise.resolve(new Set(items.filter((item) => inDrive.has(item.path))));
+    },
   };
   const carrier = newCarrier(tools);
   const batch = [companion('/dir/a', 'aa', seen), companion('/dir/b', 'b', seen)];
   const send = () => carrier.sendTogether(batch, 'key', new AbortController().signal);
-  return { carrier, batch, seen, sent, singles, unreadable, send };
+  return { carrier, batch, seen, sent, singles, unreadable, inDrive, looked, send };
 }
 
 const stored = (path: string): BatchResult => ({ path, status: 201 });
@@ -100,6 +106,22 @@ describe('a batch', () => {
     const refused = setUp([new Problem({ status: 413, code: 'too_large' })]);
     expect(await refused.send()).toEqual(['alone', 'alone']);
     expect(refused.sent).toHaveLength(1);
+  });
+
+  it('sends nothing twice of what a broken try had stored', async () => {
+    const { send, sent, inDrive, looked } = setUp([networkProblem()]);
+    inDrive.add('/dir/a');
+    expect(await send()).toEqual(['stored', 'alone']);
+    expect(sent).toHaveLength(1);
+    expect(looked).toEqual([2]);
+  });
+
+  it('looks first when a batch that was stopped is sent again', async () => {
+    const { send, sent, inDrive } = setUp([[stored('/dir/a'), stored('/dir/b')]]);
+    await send();
+    inDrive.add('/dir/a').add('/dir/b');
+    expect(await send()).toEqual(['stored', 'stored']);
+    expect(sent).toHaveLength(1);
   });
 
   it('says which file cannot be read', async () => {

@@ -1,6 +1,8 @@
-import { api, body } from '../api/client';
+import { api, body, type Node } from '../api/client';
+import { each } from '../api/each';
 import { Problem } from '../api/problem';
 import type { Kind } from './conflicts';
+import type { UploadItem } from './item';
 
 /** As many entries as the server gives at once. */
 const page = 1000;
@@ -8,12 +10,7 @@ const page = 1000;
 const mostEntries = 5000;
 
 export async function kindOf(path: string): Promise<Kind> {
-  try {
-    return body(await api.GET('/api/v1/stat', { params: { query: { path } } })).kind;
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return undefined;
-    throw error;
-  }
+  return (await nodeAt(path))?.kind;
 }
 
 /** What a folder holds, by name; nothing when it is not there. Undefined when that would be too much. */
@@ -33,4 +30,25 @@ export async function kindsIn(folder: string): Promise<ReadonlyMap<string, Kind>
     throw error;
   }
   return kinds;
+}
+
+/** Those files that are in the drive with their size and time. Rejects when the server cannot be asked. */
+export async function findStored(items: readonly UploadItem[]): Promise<ReadonlySet<UploadItem>> {
+  const stored = new Set<UploadItem>();
+  const { failed } = await each(items, async (item) => {
+    const node = await nodeAt(item.path);
+    const alike = node?.kind === 'file' && node.size === item.size;
+    if (alike && Date.parse(node.modifiedAt) === item.file?.lastModified) stored.add(item);
+  });
+  if (failed[0]) throw failed[0].error;
+  return stored;
+}
+
+async function nodeAt(path: string): Promise<Node | undefined> {
+  try {
+    return body(await api.GET('/api/v1/stat', { params: { query: { path } } }));
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return undefined;
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ import { UploadEngine } from './engine';
 import { fileBehind } from './handles';
 import { newHasher } from './hasher';
 import type { UploadItem } from './item';
+import { findStored } from './lookup';
 import { Keeper, revived, type UploadRecord } from './keeper';
 import { realClock } from './retry';
 import { missingBytes } from './session';
@@ -38,6 +39,7 @@ export class Uploader {
       putContent,
       putBatch,
       isReadable,
+      findStored,
     });
     this.engine = new UploadEngine({
       carrier,
