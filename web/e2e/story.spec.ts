@@ -271,7 +271,9 @@ test('an upload whose connection breaks is tried again; one that is refused says
       json: { code: 'over_quota', title: 'Full.', requestId: 'r-507' },
     }),
   );
-  await chooseFiles(page, [text('broken.txt', 'whole'), text('refused.txt', 'x')]);
+  // Large enough to travel alone.
+  const whole = 'whole\n'.repeat(200_000);
+  await chooseFiles(page, [text('broken.txt', whole), text('refused.txt', whole)]);
   await expect(page.getByText('There is not enough space left in your drive.')).toBeVisible();
   await expect(row(page, 'broken.txt')).toBeVisible();
   await expect(page.getByText('1 file did not upload')).toBeVisible();
@@ -281,7 +283,7 @@ test('an upload whose connection breaks is tried again; one that is refused says
   await page.unrouteAll();
   await page.getByRole('button', { name: 'Try refused.txt again' }).click();
   await expect(page.getByText('2 files uploaded')).toBeVisible();
-  expect((await downloaded(page, 'broken.txt')).toString()).toBe('whole');
+  expect((await downloaded(page, 'broken.txt')).toString()).toBe(whole);
 });
 
 async function downloaded(page: Page, name: string): Promise<Buffer> {

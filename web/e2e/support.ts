@@ -5,6 +5,8 @@ import { test as base, expect, type Locator, type Page } from '@playwright/test'
 export const test = base.extend({
   page: async ({ page }, use) => {
     const faults: string[] = [];
+    // The test's chooser answers an input, and not the dialog that hands out file handles.
+    await page.addInitScript(() => Reflect.deleteProperty(window, 'showOpenFilePicker'));
     page.on('pageerror', (error) => faults.push(error.message));
     page.on('console', (message) => {
       if (/content security policy/i.test(message.text())) faults.push(message.text());

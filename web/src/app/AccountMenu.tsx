@@ -14,11 +14,11 @@ export function AccountMenu() {
   const { t } = useTranslation();
   const user = useSessionUser();
   const signOut = useSignOut();
-  const { engine } = useUploads();
+  const { uploader } = useUploads();
 
   const leave = () => {
     leftOnPurpose();
-    engine.cancelAll();
+    uploader.engine.cancelAll();
     signOut.mutate(undefined, { onError: (error) => noticeProblem(t('problems.whileSigningOut'), error) });
   };
   return (

@@ -39,6 +39,18 @@ export function noticeProblem(title: string, error: unknown): void {
   });
 }
 
+/** Says something that is neither a success nor the server's doing. */
+export function notice(title: string, message: string): void {
+  notifications.show({
+    color: 'yellow',
+    icon: <IconAlertTriangle size={18} />,
+    title,
+    message,
+    autoClose: 12_000,
+    closeButtonProps: { 'aria-label': i18next.t('common.close') },
+  });
+}
+
 /** Says that something was done, with a way back where there is one. */
 export function noticeDone(message: string, undo?: () => void): void {
   const id = notifications.show({

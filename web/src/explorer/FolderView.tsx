@@ -5,7 +5,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useLocation, useNavigate } from 'react-router';
 import type { Node } from '../api/client';
-import { contentLink, download } from '../api/links';
+import { archiveLinks, contentLink, download } from '../api/links';
 import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
 import { problemLine } from '../app/notices';
@@ -87,7 +87,10 @@ export function FolderView({ path, onHelp }: FolderViewProps) {
         open(first, keyboard);
         return;
       case 'download':
-        download(nodes.filter((node) => node.kind === 'file').map((node) => contentLink(node.id)));
+        download([contentLink(first.id)]);
+        return;
+      case 'archive':
+        download(archiveLinks(nodes));
         return;
       case 'rename':
       case 'versions':

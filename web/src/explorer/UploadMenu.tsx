@@ -2,7 +2,8 @@ import { Menu } from '@mantine/core';
 import { IconFilePlus, IconFolderUp } from '@tabler/icons-react';
 import { useRef, type ChangeEvent, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { fromInput, type Dropped } from '../uploads/dropped';
+import { fromInput, fromPicker, type Dropped } from '../uploads/dropped';
+import { canPick } from '../uploads/handles';
 
 interface UploadMenuProps {
   /** The button that opens the menu. */
@@ -21,12 +22,17 @@ export function UploadMenu({ children, onUpload }: UploadMenuProps) {
     // So that choosing the same file again is a change.
     event.currentTarget.value = '';
   };
+  // The browser's own dialog gives more: files that can be opened again after the page was loaded again.
+  const pick = () => {
+    if (canPick()) onUpload(fromPicker());
+    else files.current?.click();
+  };
   return (
     <>
       <Menu position="bottom-start">
         <Menu.Target>{children}</Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item leftSection={<IconFilePlus size={18} />} onClick={() => files.current?.click()}>
+          <Menu.Item leftSection={<IconFilePlus size={18} />} onClick={pick}>
             {t('explorer.uploadFiles')}
           </Menu.Item>
           <Menu.Item leftSection={<IconFolderUp size={18} />} onClick={() => folder.current?.click()}>

@@ -1,5 +1,6 @@
 import {
   IconDownload,
+  IconFileZip,
   IconFolderOpen,
   IconFolderSymlink,
   IconHistory,
@@ -9,12 +10,13 @@ import {
 } from '@tabler/icons-react';
 import type { Node } from '../api/client';
 
-export type NodeAction = 'open' | 'download' | 'rename' | 'move' | 'versions' | 'trash';
+export type NodeAction = 'open' | 'download' | 'archive' | 'rename' | 'move' | 'versions' | 'trash';
 
 /** How each action looks and is called; label is a key of the locale files. */
 export const nodeActions = {
   open: { icon: IconFolderOpen, label: 'explorer.open' },
   download: { icon: IconDownload, label: 'explorer.download' },
+  archive: { icon: IconFileZip, label: 'explorer.downloadZip' },
   rename: { icon: IconPencil, label: 'explorer.rename' },
   move: { icon: IconFolderSymlink, label: 'explorer.move' },
   versions: { icon: IconHistory, label: 'explorer.versions' },
@@ -26,6 +28,6 @@ export function actionsFor(nodes: readonly Node[]): NodeAction[] {
   const [first] = nodes;
   if (!first) return [];
   const files = nodes.every((node) => node.kind === 'file');
-  if (nodes.length > 1) return files ? ['download', 'move', 'trash'] : ['move', 'trash'];
-  return files ? ['download', 'rename', 'move', 'versions', 'trash'] : ['open', 'rename', 'move', 'trash'];
+  if (nodes.length > 1) return ['archive', 'move', 'trash'];
+  return files ? ['download', 'rename', 'move', 'versions', 'trash'] : ['open', 'archive', 'rename', 'move', 'trash'];
 }

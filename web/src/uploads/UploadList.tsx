@@ -8,7 +8,7 @@ import { UploadRow } from './UploadRow';
 const rowHeight = 60;
 
 /** Each upload; only those in sight are in the document, as a folder can hold many thousands. */
-export function UploadList({ items }: { items: readonly UploadItem[] }) {
+export function UploadList({ items, onChoose }: { items: readonly UploadItem[]; onChoose: () => void }) {
   const { t } = useTranslation();
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
@@ -41,7 +41,7 @@ export function UploadList({ items }: { items: readonly UploadItem[] }) {
               className={classes.item}
               style={{ transform: `translateY(${row.start}px)`, height: row.size }}
             >
-              <UploadRow item={item} />
+              <UploadRow item={item} onChoose={onChoose} />
             </div>
           );
         })}

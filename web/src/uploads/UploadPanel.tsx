@@ -1,10 +1,12 @@
-import { ActionIcon, Button, Group, Loader, Paper, Progress, Text } from '@mantine/core';
+import { ActionIcon, Group, Loader, Paper, Progress, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconChevronDown, IconChevronUp, IconX } from '@tabler/icons-react';
-import { useSyncExternalStore } from 'react';
+import { useRef, useSyncExternalStore, type ChangeEvent } from 'react';
 import { useTranslation } from 'react-i18next';
+import { notice } from '../app/notices';
 import { useFormat } from '../i18n/format';
 import type { UploadsSnapshot } from './snapshot';
+import { UploadFoot } from './UploadFoot';
 import { UploadList } from './UploadList';
 import classes from './UploadPanel.module.css';
 import { useUploads } from './UploadsProvider';
@@ -12,12 +14,24 @@ import { useUploads } from './UploadsProvider';
 /** All uploads of this page: in total, and each. It goes away when it is dismissed. */
 export function UploadPanel() {
   const { t } = useTranslation();
-  const { engine, preparing } = useUploads();
+  const { uploader, preparing } = useUploads();
+  const { engine } = uploader;
   const uploads = useSyncExternalStore(engine.subscribe, engine.snapshot);
   const [opened, { toggle }] = useDisclosure(true);
+  const input = useRef<HTMLInputElement>(null);
   const title = useTitle(uploads, preparing);
+  const open = uploads.active + uploads.paused + uploads.lost;
   if (uploads.items.length === 0 && preparing === 0) return null;
 
+  const choose = () => input.current?.click();
+  const take = (event: ChangeEvent<HTMLInputElement>) => {
+    const files = [...(event.currentTarget.files ?? [])];
+    // So that choosing the same file again is a change.
+    event.currentTarget.value = '';
+    void uploader.choose(files).then((all) => {
+      if (!all) notice(t('uploads.otherFile'), t('uploads.otherFileText'));
+    });
+  };
   return (
     <Paper className={classes.panel} component="section" aria-label={t('uploads.title')} shadow="md" radius="lg">
       <Group className={classes.head} wrap="nowrap" gap="xs">
@@ -35,7 +49,7 @@ export function UploadPanel() {
             {opened ? <IconChevronDown size={18} /> : <IconChevronUp size={18} />}
           </ActionIcon>
         )}
-        {uploads.active === 0 && preparing === 0 && (
+        {open === 0 && preparing === 0 && (
           <ActionIcon
             variant="subtle"
             color="gray"
@@ -54,22 +68,10 @@ export function UploadPanel() {
           </Text>
         </Group>
       )}
-      {uploads.active > 0 && <Total uploads={uploads} />}
-      {opened && uploads.items.length > 0 && <UploadList items={uploads.items} />}
-      {(uploads.active > 0 || uploads.failed > 0) && (
-        <Group className={classes.foot} justify="flex-end" gap="xs">
-          {uploads.failed > 0 && (
-            <Button variant="light" size="compact-sm" onClick={() => engine.retry()}>
-              {t('uploads.retryAll')}
-            </Button>
-          )}
-          {uploads.active > 0 && (
-            <Button variant="subtle" color="gray" size="compact-sm" onClick={() => engine.cancelAll()}>
-              {t('uploads.cancelAll')}
-            </Button>
-          )}
-        </Group>
-      )}
+      {open > 0 && <Total uploads={uploads} />}
+      {opened && uploads.items.length > 0 && <UploadList items={uploads.items} onChoose={choose} />}
+      <UploadFoot uploads={uploads} engine={engine} onChoose={choose} />
+      <input ref={input} type="file" multiple hidden onChange={take} aria-label={t('uploads.chooseAll')} />
     </Paper>
   );
 }
@@ -95,10 +97,14 @@ function Total({ uploads }: { uploads: UploadsSnapshot }) {
 
 function useTitle(uploads: UploadsSnapshot, preparing: number): string {
   const { t } = useTranslation();
-  if (uploads.paused) return t('uploads.paused');
-  if (uploads.active > 0) return t('uploads.uploading', { count: uploads.active });
+  const { halt, active, paused, lost, failed, done } = uploads;
+  if (halt === 'signedOut') return t('uploads.paused');
+  if (halt === 'offline' && active > 0) return t('uploads.offline');
+  if (active > 0) return t('uploads.uploading', { count: active });
   if (preparing > 0) return t('uploads.title');
-  if (uploads.failed > 0) return t('uploads.doneWithFailures', { count: uploads.failed });
-  if (uploads.done > 0) return t('uploads.done', { count: uploads.done });
+  if (lost > 0) return t('uploads.lost', { count: lost });
+  if (paused > 0) return t('uploads.held', { count: paused });
+  if (failed > 0) return t('uploads.doneWithFailures', { count: failed });
+  if (done > 0) return t('uploads.done', { count: done });
   return t('uploads.nothingUploaded');
 }

@@ -2,21 +2,22 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, use, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { accountKeys, forgetSession, useMe } from '../account/session';
-import { api, body } from '../api/client';
-import { Problem } from '../api/problem';
+import { api } from '../api/client';
 import { noticeProblem } from '../app/notices';
 import { joinPath, parentPath } from '../explorer/path';
 import { explorerKeys } from '../explorer/queries';
 import { ConflictDialog } from './ConflictDialog';
 import { findConflict } from './conflicts';
 import type { Dropped } from './dropped';
-import { UploadEngine } from './engine';
-import type { ConflictPolicy } from './item';
-import { sendFile } from './send';
+import type { NewUpload } from './engine';
+import type { ConflictPolicy, UploadItem } from './item';
+import { kindOf, kindsIn } from './lookup';
 import { Refresher } from './refresher';
+import { routeOf } from './route';
+import { Uploader } from './uploader';
 
 interface Uploads {
-  engine: UploadEngine;
+  uploader: Uploader;
   /** Drops that are still looked through. */
   preparing: number;
   upload: (folder: string, dropped: Promise<Dropped>) => void;
@@ -44,35 +45,40 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
   const [questions, setQuestions] = useState<Question[]>([]);
   const owner = useRef(user?.id);
 
-  const [engine] = useState(() => {
+  const [uploader] = useState(() => {
     const refresher = new Refresher((folder) => {
       void queries.invalidateQueries({ queryKey: explorerKeys.folder(folder) });
       void queries.invalidateQueries({ queryKey: accountKeys.drive });
     });
-    return new UploadEngine({
-      send: sendFile,
-      onStored: (item) => {
-        // A new folder shows in the one above it.
-        const folder = parentPath(item.path);
-        refresher.touch(folder);
-        refresher.touch(parentPath(folder));
-      },
-      onSignedOut: () => forgetSession(queries),
-    });
+    const onStored = (item: UploadItem) => {
+      // A new folder shows in the one above it.
+      const folder = parentPath(item.path);
+      refresher.touch(folder);
+      refresher.touch(parentPath(folder));
+    };
+    return new Uploader({ onStored, onSignedOut: () => forgetSession(queries) });
   });
 
   useEffect(() => {
     owner.current = user?.id;
-    if (user) engine.resume(user.id);
-  }, [engine, user]);
+    if (user) uploader.signedIn(user.id);
+  }, [uploader, user]);
 
   useEffect(() => {
     const warn = (event: BeforeUnloadEvent) => {
-      if (engine.snapshot().active > 0) event.preventDefault();
+      if (uploader.engine.snapshot().active > 0) event.preventDefault();
     };
+    const onLine = () => uploader.engine.setOnline(navigator.onLine);
+    onLine();
     window.addEventListener('beforeunload', warn);
-    return () => window.removeEventListener('beforeunload', warn);
-  }, [engine]);
+    window.addEventListener('online', onLine);
+    window.addEventListener('offline', onLine);
+    return () => {
+      window.removeEventListener('beforeunload', warn);
+      window.removeEventListener('online', onLine);
+      window.removeEventListener('offline', onLine);
+    };
+  }, [uploader]);
 
   const value = useMemo((): Uploads => {
     const ask = (name: string) =>
@@ -85,21 +91,25 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
       });
     const prepare = async (folder: string, dropped: Promise<Dropped>) => {
       const { files, emptyFolders } = await dropped;
+      const placed = files.map(({ path, ...file }) => ({ ...file, path: joinPath(folder, path), below: path }));
+      // A file that an interrupted upload waits for goes on with that.
+      const fresh = await uploader.reclaim(placed);
       const from = owner.current;
       if (from === undefined) return;
       const conflict = await findConflict(
         folder,
-        files.map(({ path }) => path),
+        fresh.map(({ below }) => below),
         kindOf,
+        kindsIn,
       );
       // Where nothing is taken nothing may be overwritten: "rename" is safe should a name be taken meanwhile.
       const policy = conflict === undefined ? 'rename' : await ask(conflict);
       if (policy === undefined) return;
-      engine.add(
-        files.map(({ path, file }) => ({ path: joinPath(folder, path), file })),
-        from,
-        policy,
-      );
+      const uploads: NewUpload[] = [];
+      for (const { path, file, handle } of fresh) {
+        uploads.push({ path, file, handle: routeOf(file.size) === 'session' ? await handle?.() : undefined });
+      }
+      uploader.engine.add(uploads, from, policy);
       for (const path of emptyFolders) {
         await api.POST('/api/v1/folders', { body: { path: joinPath(folder, path), parents: true } });
       }
@@ -111,8 +121,8 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
         .catch((error: unknown) => noticeProblem(t('uploads.nothingUploaded'), error))
         .finally(() => setPreparing((n) => n - 1));
     };
-    return { engine, preparing, upload };
-  }, [engine, preparing, queries, t]);
+    return { uploader, preparing, upload };
+  }, [uploader, preparing, queries, t]);
 
   const [question] = questions;
   return (
@@ -121,13 +131,4 @@ export function UploadsProvider({ children }: { children: ReactNode }) {
       {question && <ConflictDialog name={question.name} onAnswer={question.answer} />}
     </UploadsContext>
   );
-}
-
-async function kindOf(path: string): Promise<'folder' | 'file' | undefined> {
-  try {
-    return body(await api.GET('/api/v1/stat', { params: { query: { path } } })).kind;
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return undefined;
-    throw error;
-  }
 }

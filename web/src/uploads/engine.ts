@@ -1,109 +1,185 @@
-import { Problem, toProblem } from '../api/problem';
-import { isActive, type ConflictPolicy, type UploadItem, type UploadState } from './item';
-import { RateMeter } from './rate';
-import { maxTries, mayRetry, retryDelay } from './retry';
-import { takeSnapshot, type UploadsSnapshot } from './snapshot';
+import { toProblem, type Problem } from '../api/problem';
+import { Board, type BoardOptions } from './board';
+import { isActive, isHeld, type ConflictPolicy, type UploadItem, type UploadState } from './item';
+import { batchBytes, batchFiles, routeOf } from './route';
+import type { Halt, UploadsSnapshot } from './snapshot';
 
-/** Sends one file and resolves once the server has stored it. Rejects with a Problem, or anything once aborted. */
-export type Send = (item: UploadItem, on: { signal: AbortSignal; progress: (sent: number) => void }) => Promise<void>;
+/** How a file's carrier tells how it goes. Nothing of it counts once the signal has aborted. */
+export interface Course {
+  readonly signal: AbortSignal;
+  hashed: (bytes: number) => void;
+  /** What the server has from before: done, though this page carried none of it now. */
+  resumed: (bytes: number) => void;
+  /** All that the server has or the line carries of the file. */
+  sent: (bytes: number) => void;
+  retrying: (problem: Problem) => void;
+}
 
-export interface EngineOptions {
-  send: Send;
-  /** How many files are under way at once. */
+/** A file with its course, in a batch. */
+export interface Companion {
+  readonly item: UploadItem;
+  readonly course: Course;
+}
+
+/** How an entry of a batch ended; alone: it is to be sent by itself. */
+export type Verdict = 'stored' | 'alone' | Problem;
+
+/** Carries files to the server, and tries again itself. Both reject with a Problem, or anything once aborted. */
+export interface Carrier {
+  send: (item: UploadItem, course: Course) => Promise<'stored' | 'instant'>;
+  /** Resolves with a verdict for each, in their order. The key is the same when the same batch is sent again. */
+  sendTogether: (batch: readonly Companion[], key: string, signal: AbortSignal) => Promise<Verdict[]>;
+}
+
+export interface EngineOptions extends Partial<BoardOptions> {
+  carrier: Carrier;
+  /** How many files, or batches, are under way at once. */
   parallel?: number;
+  /** Called with files that were added, before any of them is sent. */
+  onAdded?: (items: readonly UploadItem[]) => void;
   /** Called when a file was stored. */
   onStored?: (item: UploadItem) => void;
-  /** Called when the server says that nobody is signed in; the engine is paused then. */
+  /** Called when nothing will be done about a file any more: it is stored, skipped, cancelled or dismissed. */
+  onOver?: (item: UploadItem) => void;
+  /** Called when a file is let go of because another account is signed in now. */
+  onLeft?: (item: UploadItem) => void;
+  /** Called when the server says that nobody is signed in; the engine halts then. */
   onSignedOut?: () => void;
-  /** Resolves after ms, or as soon as the signal aborts. */
-  wait?: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Runs a function a little later: many changes make one notification. */
-  defer?: (run: () => void) => void;
-  now?: () => number;
-  random?: () => number;
   newKey?: () => string;
 }
 
 export interface NewUpload {
   path: string;
   file: File;
+  handle?: FileSystemFileHandle | undefined;
+}
+
+/** An upload of an earlier life of this page. */
+export interface RestoredUpload {
+  path: string;
+  size: number;
+  /** Undefined when the reader must say where it is. */
+  file: File | undefined;
+  handle: FileSystemFileHandle | undefined;
+  policy: ConflictPolicy;
+  idempotencyKey: string;
+  /** How much of it the server has, as far as is known. */
+  sent: number;
+}
+
+interface Job {
+  ids: number[];
+  key: string;
+  abort: AbortController;
 }
 
 /**
- * The queue of uploads: it sends a few files at a time, tries again what may succeed later, and tells its
- * subscribers how it goes. A file keeps its place among the few while it waits for another try, so that a
- * server in trouble gets less to do and not more.
+ * The queue of uploads: it keeps a few files, or batches of small ones, under way, and tells its subscribers how
+ * it goes. What a file is carried by knows how to try again; a file keeps its place among the few meanwhile, so
+ * that a server in trouble gets less to do and not more.
  */
 export class UploadEngine {
   private readonly options: Required<EngineOptions>;
-  private readonly listeners = new Set<() => void>();
-  private readonly aborts = new Map<number, AbortController>();
-  private readonly meter = new RateMeter();
-  private readonly index = new Map<number, number>();
-  private items: UploadItem[] = [];
+  private readonly board: Board;
+  private readonly jobs = new Map<number, Job>();
+  private readonly running = new Set<Job>();
+  private readonly alone = new Set<number>();
+  /** Batches that were interrupted: sent again just as they were, so that the server knows them again. */
+  private batches: Job[] = [];
   private queue: number[] = [];
   private nextID = 1;
-  private paused = false;
-  private notifying = false;
-  /** Bytes sent since the page was opened; a try that failed counts, as the line carried it. */
-  private carried = 0;
-  private current: UploadsSnapshot = takeSnapshot([], false, 0);
+  private offline = false;
+  private signedOut = false;
+  private quiet = false;
 
   constructor(options: EngineOptions) {
     this.options = {
       parallel: 4,
+      onAdded: () => undefined,
       onStored: () => undefined,
+      onOver: () => undefined,
+      onLeft: () => undefined,
       onSignedOut: () => undefined,
-      wait: waitFor,
       defer: (run) => setTimeout(run, 100),
       now: () => performance.now(),
-      random: Math.random,
       newKey,
       ...options,
     };
+    this.board = new Board(this.options);
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
+  readonly subscribe = (listener: () => void): (() => void) => this.board.subscribe(listener);
 
-  readonly snapshot = (): UploadsSnapshot => this.current;
+  readonly snapshot = (): UploadsSnapshot => this.board.snapshot();
 
   add(files: readonly NewUpload[], owner: string, policy: ConflictPolicy): void {
-    for (const { path, file } of files) {
-      const id = this.nextID++;
-      this.index.set(id, this.items.length);
-      this.items.push({
-        id,
-        owner,
+    const items = files.map(({ path, file, handle }) =>
+      this.enlist({
         path,
         file,
+        size: file.size,
+        handle,
         policy,
-        idempotencyKey: this.options.newKey(),
-        state: 'waiting',
+        owner,
         sent: 0,
-      });
-      this.queue.push(id);
-    }
+        idempotencyKey: this.options.newKey(),
+      }),
+    );
+    this.options.onAdded(items);
     this.pump();
-    this.changed();
+  }
+
+  /** Takes up uploads of an earlier life of the page. */
+  restore(uploads: readonly RestoredUpload[], owner: string): void {
+    for (const upload of uploads) this.enlist({ ...upload, owner });
+    this.pump();
+  }
+
+  /** Gives a lost upload its file again. */
+  find(id: number, file: File): void {
+    if (this.board.item(id)?.state !== 'lost') return;
+    this.board.patch(id, { file });
+    this.requeue(id);
+    this.pump();
+  }
+
+  pause(id: number): void {
+    const item = this.board.item(id);
+    if (!item || !isActive(item.state) || item.together) return;
+    this.board.patch(id, { state: 'paused' });
+    this.stop(id);
+    this.pump();
+  }
+
+  /** Batches that are under way end first: they are short. */
+  pauseAll(): void {
+    this.quietly(() => this.board.items().forEach((item) => this.pause(item.id)));
+  }
+
+  resume(id: number): void {
+    if (this.board.item(id)?.state !== 'paused') return;
+    this.requeue(id);
+    this.pump();
+  }
+
+  resumeAll(): void {
+    // Backwards, as each goes to the front of the queue.
+    for (const item of [...this.board.items()].reverse()) if (item.state === 'paused') this.requeue(item.id);
+    this.pump();
   }
 
   cancel(id: number): void {
-    const item = this.item(id);
-    if (!item || !isActive(item.state)) return;
-    this.patch(id, { state: 'cancelled' });
-    this.aborts.get(id)?.abort();
+    const item = this.board.item(id);
+    if (item && !item.together) this.giveUp(item);
   }
 
   cancelAll(): void {
-    for (const item of [...this.items]) this.cancel(item.id);
+    this.quietly(() => this.board.items().forEach((item) => this.giveUp(item)));
   }
 
   /** Starts a failed file again, or every failed one. */
   retry(id?: number): void {
-    for (const item of [...this.items]) {
+    for (const item of [...this.board.items()].reverse()) {
       if (item.state === 'failed' && (id === undefined || item.id === id)) this.requeue(item.id);
     }
     this.pump();
@@ -111,132 +187,212 @@ export class UploadEngine {
 
   /** Forgets all that is over. */
   clearFinished(): void {
-    this.items = this.items.filter((item) => isActive(item.state));
-    this.index.clear();
-    this.items.forEach((item, at) => this.index.set(item.id, at));
-    this.changed();
+    const gone = this.board.keep((item) => isActive(item.state) || isHeld(item.state));
+    for (const item of gone) if (item.state === 'failed') this.options.onOver(item);
   }
 
-  /** Goes on after a pause for the account that is signed in now; files of another one are cancelled. */
-  resume(owner: string): void {
-    for (const item of [...this.items]) if (item.owner !== owner) this.cancel(item.id);
-    if (!this.paused) return;
-    this.paused = false;
+  /** Goes on for the account that is signed in now; files of another one are cancelled. */
+  signedIn(owner: string): void {
+    const others = this.board.items().filter((item) => item.owner !== owner);
+    this.quietly(() => others.forEach((item) => this.giveUp(item, this.options.onLeft)));
+    this.signedOut = false;
+    this.halted();
+  }
+
+  setOnline(online: boolean): void {
+    if (this.offline === !online) return;
+    this.offline = !online;
+    if (!online) for (const job of [...this.running]) this.putBack(job);
+    this.halted();
+  }
+
+  private halted(): void {
+    const halt: Halt | undefined = this.signedOut ? 'signedOut' : this.offline ? 'offline' : undefined;
+    if (halt !== this.board.halt) {
+      this.board.halt = halt;
+      this.board.changed();
+    }
     this.pump();
-    this.changed();
+  }
+
+  private enlist(upload: RestoredUpload & { owner: string }): UploadItem {
+    const id = this.nextID++;
+    const state: UploadState = upload.file ? 'waiting' : 'lost';
+    const item: UploadItem = { ...upload, id, state, hashed: 0, together: false };
+    this.board.add(item);
+    if (upload.file) this.queue.push(id);
+    return item;
+  }
+
+  private giveUp(item: UploadItem, tell = this.options.onOver): void {
+    if (!isActive(item.state) && !isHeld(item.state)) return;
+    this.board.patch(item.id, { state: 'cancelled', together: false });
+    this.stop(item.id);
+    tell({ ...item, state: 'cancelled' });
+    this.pump();
+  }
+
+  private stop(id: number): void {
+    const job = this.jobs.get(id);
+    job?.abort.abort();
+    if (job) this.leave(job);
+  }
+
+  private requeue(id: number): void {
+    this.board.patch(id, { state: 'waiting', hashed: 0, together: false, problem: undefined });
+    this.queue.unshift(id);
+  }
+
+  /** Changes many files before the next one starts. */
+  private quietly(change: () => void): void {
+    this.quiet = true;
+    change();
+    this.quiet = false;
+    this.pump();
   }
 
   private pump(): void {
-    while (!this.paused && this.aborts.size < this.options.parallel) {
-      const id = this.queue.shift();
-      if (id === undefined) return;
-      const item = this.item(id);
-      if (item?.state === 'waiting') void this.run(item);
+    while (!this.quiet && !this.board.halt && this.running.size < this.options.parallel) {
+      const job = this.next();
+      if (!job) return;
+      this.running.add(job);
+      for (const id of job.ids) this.jobs.set(id, job);
+      void this.run(job);
     }
   }
 
-  private async run(item: UploadItem): Promise<void> {
-    const abort = new AbortController();
-    this.aborts.set(item.id, abort);
+  /** The next file, or small files that go together. */
+  private next(): Job | undefined {
+    for (let again = this.batches.shift(); again; again = this.batches.shift()) {
+      const waiting = again.ids.filter((id) => this.board.item(id)?.state === 'waiting');
+      if (waiting.length === again.ids.length) return { ...again, abort: new AbortController() };
+      for (const id of waiting) this.sendAlone(id);
+    }
+    const ids: number[] = [];
+    let bytes = 0;
+    let first: UploadItem | undefined;
+    while (this.queue.length > 0 && ids.length < batchFiles) {
+      const item = this.board.item(this.queue[0] ?? 0);
+      if (item?.state === 'waiting') {
+        const joins = !this.alone.has(item.id) && routeOf(item.size) === 'batch';
+        if (first && (!joins || item.policy !== first.policy || bytes + item.size > batchBytes)) break;
+        first ??= item;
+        ids.push(item.id);
+        bytes += item.size;
+        if (!joins) {
+          this.queue.shift();
+          break;
+        }
+      }
+      this.queue.shift();
+    }
+    return ids.length > 0 ? { ids, key: this.options.newKey(), abort: new AbortController() } : undefined;
+  }
+
+  private async run(job: Job): Promise<void> {
+    const items = job.ids.flatMap((id) => this.board.item(id) ?? []);
+    const companions = items.map((item) => ({ item, course: this.course(item, job.abort.signal) }));
+    const together = items.length > 1;
+    for (const { id } of items) this.board.patch(id, { state: 'sending', hashed: 0, together, problem: undefined });
+    const [only] = companions;
     try {
-      await this.tryUntilSettled(item, abort.signal);
+      if (together) {
+        const verdicts = await this.options.carrier.sendTogether(companions, job.key, job.abort.signal);
+        if (!job.abort.signal.aborted) items.forEach((item, n) => this.judge(item, verdicts[n] ?? 'alone'));
+      } else if (only) {
+        const outcome = await this.options.carrier.send(only.item, only.course);
+        if (!job.abort.signal.aborted) this.stored(only.item, outcome === 'instant' ? 'instant' : 'done');
+      }
+    } catch (error) {
+      if (!job.abort.signal.aborted) this.fail(job, items, toProblem(error));
     } finally {
-      this.aborts.delete(item.id);
+      this.leave(job);
       this.pump();
     }
   }
 
-  private async tryUntilSettled(item: UploadItem, signal: AbortSignal): Promise<void> {
-    const cancelled = () => signal.aborted;
-    for (let tries = 1; !cancelled(); tries++) {
-      this.patch(item.id, { state: 'sending', sent: 0, problem: undefined });
-      const problem = await this.tryOnce(item, signal);
-      if (cancelled()) return;
-      if (!problem) {
-        this.patch(item.id, { state: 'done', sent: item.file.size });
-        this.options.onStored(item);
-        return;
-      }
-      if (problem.status === 401) {
-        this.pause(item.id);
-        return;
-      }
-      if (!mayRetry(problem) || tries >= maxTries) {
-        const skipped = item.policy === 'fail' && (problem.code === 'name_taken' || problem.code === 'exists');
-        this.patch(item.id, skipped ? { state: 'skipped' } : { state: 'failed', problem });
-        return;
-      }
-      this.patch(item.id, { state: 'retrying', sent: 0, problem });
-      await this.options.wait(retryDelay(tries, problem.retryAfter, this.options.random), signal);
-    }
+  /** Makes room at once: a job that was stopped may take a moment to end, and its files may be taken up again. */
+  private leave(job: Job): void {
+    this.running.delete(job);
+    for (const id of job.ids) if (this.jobs.get(id) === job) this.jobs.delete(id);
   }
 
-  private async tryOnce(item: UploadItem, signal: AbortSignal): Promise<Problem | undefined> {
+  private course({ id, size }: UploadItem, signal: AbortSignal): Course {
     let last = 0;
-    const progress = (sent: number) => {
-      if (signal.aborted) return;
-      this.carried += sent - last;
-      last = sent;
-      this.meter.sample(this.options.now(), this.carried);
-      this.patch(item.id, { sent, state: sent >= item.file.size ? 'finishing' : 'sending' });
+    const unlessAborted =
+      <T>(tell: (value: T) => void) =>
+      (value: T) => {
+        if (!signal.aborted) tell(value);
+      };
+    return {
+      signal,
+      hashed: unlessAborted((hashed) => this.board.patch(id, { hashed, state: 'preparing' })),
+      resumed: unlessAborted((bytes) => {
+        last = bytes;
+        this.board.patch(id, { sent: bytes, state: 'sending' });
+      }),
+      sent: unlessAborted((bytes) => {
+        // What a broken request takes back was carried all the same.
+        if (bytes > last) this.board.carry(bytes - last);
+        last = bytes;
+        this.board.patch(id, { sent: bytes, state: bytes >= size ? 'finishing' : 'sending', problem: undefined });
+      }),
+      retrying: unlessAborted((problem) => this.board.patch(id, { state: 'retrying', problem })),
     };
-    try {
-      await this.options.send(item, { signal, progress });
-      return undefined;
-    } catch (error) {
-      return toProblem(error);
+  }
+
+  private judge(item: UploadItem, verdict: Verdict): void {
+    if (verdict === 'stored') this.stored(item, 'done');
+    else if (verdict === 'alone') this.sendAlone(item.id);
+    else this.refused(item, verdict);
+  }
+
+  private stored(item: UploadItem, state: 'done' | 'instant'): void {
+    this.board.patch(item.id, { state, sent: item.size, together: false, problem: undefined });
+    this.options.onStored(item);
+    this.options.onOver(item);
+  }
+
+  private fail(job: Job, items: readonly UploadItem[], problem: Problem): void {
+    if (problem.status === 401) {
+      this.putBack(job);
+      if (this.signedOut) return;
+      this.signedOut = true;
+      this.halted();
+      this.options.onSignedOut();
+    } else if (items.length > 1) {
+      for (const item of items) this.sendAlone(item.id);
+    } else {
+      for (const item of items) this.refused(item, problem);
     }
   }
 
-  private pause(id: number): void {
+  private refused(item: UploadItem, problem: Problem): void {
+    if (item.policy === 'fail' && (problem.code === 'name_taken' || problem.code === 'exists')) {
+      this.board.patch(item.id, { state: 'skipped', together: false });
+      this.options.onOver(item);
+    } else {
+      this.board.patch(item.id, { state: 'failed', together: false, problem });
+    }
+  }
+
+  private sendAlone(id: number): void {
+    this.alone.add(id);
     this.requeue(id);
-    if (this.paused) return;
-    this.paused = true;
-    this.options.onSignedOut();
   }
 
-  private requeue(id: number): void {
-    this.patch(id, { state: 'waiting', sent: 0, problem: undefined });
-    this.queue.unshift(id);
-  }
-
-  private item(id: number): UploadItem | undefined {
-    const at = this.index.get(id);
-    return at === undefined ? undefined : this.items[at];
-  }
-
-  private patch(id: number, change: { state: UploadState; sent?: number; problem?: Problem | undefined }): void {
-    const at = this.index.get(id);
-    const old = at === undefined ? undefined : this.items[at];
-    if (at === undefined || !old) return;
-    const { problem: oldProblem, ...rest } = old;
-    const problem = 'problem' in change ? change.problem : oldProblem;
-    this.items[at] = { ...rest, state: change.state, sent: change.sent ?? old.sent, ...(problem ? { problem } : {}) };
-    this.changed();
-  }
-
-  private changed(): void {
-    if (this.notifying) return;
-    this.notifying = true;
-    this.options.defer(() => {
-      this.notifying = false;
-      this.current = takeSnapshot([...this.items], this.paused, this.meter.rate());
-      if (this.current.active === 0) this.meter.reset();
-      for (const listener of this.listeners) listener();
-    });
-  }
-}
-
-function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
+  /** Stops a job and lets its files wait, first in the queue. */
+  private putBack(job: Job): void {
+    job.abort.abort();
+    this.leave(job);
+    const ids = job.ids.filter((id) => isActive(this.board.item(id)?.state ?? 'cancelled'));
+    if (ids.length > 1 && ids.length === job.ids.length) {
+      for (const id of ids) this.board.patch(id, { state: 'waiting', sent: 0, problem: undefined });
+      this.batches.push(job);
+    } else {
+      for (const id of ids) this.requeue(id);
     }
-    signal.addEventListener('abort', done);
-  });
+  }
 }
 
 /** 128 random bits. (crypto.randomUUID is missing on plain http, where a home server often lives.) */

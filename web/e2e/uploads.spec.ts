@@ -1,0 +1,357 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { inflateRawSync } from 'node:zlib';
+import type { Page, TestInfo } from '@playwright/test';
+import { act, createFolder, dismissUploads, dropFile, expect, fresh, openFolder, row, signIn, test } from './support';
+
+const mib = 1 << 20;
+const blockBytes = 4 * mib;
+
+/** A file on the disk with bytes that no drive has seen. */
+function bigFile(testInfo: TestInfo, name: string, size: number): string {
+  const path = testInfo.outputPath(name);
+  writeFileSync(path, randomBytes(size));
+  return path;
+}
+
+/** Every request for blocks of the page: which blocks, and how it ended. */
+class BlockLog {
+  readonly sent: number[] = [];
+  readonly taken: number[] = [];
+
+  constructor(page: Page) {
+    page.on('request', (request) => {
+      if (/\/uploads\/[^/]+\/blocks\/\d+$/.test(request.url())) this.sent.push(...this.blocks(request));
+    });
+    page.on('requestfinished', (request) => {
+      if (!/\/uploads\/[^/]+\/blocks\/\d+$/.test(request.url())) return;
+      void request.response().then((response) => {
+        if (response?.status() === 204) this.taken.push(...this.blocks(request));
+      });
+    });
+  }
+
+  /** How many requests for a block there were beyond its first. */
+  again(): number {
+    return this.sent.length - new Set(this.sent).size;
+  }
+
+  private blocks(request: { url: () => string; headers: () => Record<string, string> }): number[] {
+    const first = Number(/\d+$/.exec(request.url())?.[0]);
+    const length = Number(request.headers()['content-length'] ?? blockBytes);
+    return Array.from({ length: Math.ceil(length / blockBytes) }, (_, n) => first + n);
+  }
+}
+
+/** Makes the line so slow that a test can look at it. Bytes a second. */
+async function throttle(page: Page, rate: number): Promise<() => Promise<void>> {
+  const network = await page.context().newCDPSession(page);
+  const set = (uploadThroughput: number) =>
+    network.send('Network.emulateNetworkConditions', {
+      offline: false,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput,
+    });
+  await set(rate);
+  return async () => {
+    await set(-1);
+    await network.detach();
+  };
+}
+
+async function choose(page: Page, path: string | string[]): Promise<void> {
+  await page.getByRole('button', { name: 'Upload', exact: true }).first().click();
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('menuitem', { name: 'Upload files' }).click();
+  await (await chooser).setFiles(path);
+}
+
+const total = (page: Page) => page.getByRole('progressbar', { name: 'All uploads' });
+
+async function percent(page: Page): Promise<number> {
+  return Number(await total(page).getAttribute('aria-valuenow'));
+}
+
+async function sumOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+async function downloadedSum(page: Page, name: string): Promise<string> {
+  const download = page.waitForEvent('download');
+  await act(page, name, 'Download');
+  return sumOf(await (await download).path());
+}
+
+async function inFreshFolder(page: Page, name: string): Promise<string> {
+  await signIn(page);
+  const folder = fresh(name);
+  await createFolder(page, folder);
+  await openFolder(page, folder);
+  return folder;
+}
+
+test('an upload that a reload interrupts goes on where it was', async ({ page }, testInfo) => {
+  const path = bigFile(testInfo, 'film.mkv', 100 * mib);
+  await inFreshFolder(page, 'Reload');
+  const log = new BlockLog(page);
+  const release = await throttle(page, 16 * mib);
+  await choose(page, path);
+  await expect.poll(() => percent(page), { timeout: 60_000 }).toBeGreaterThan(45);
+  page.on('dialog', (dialog) => void dialog.accept());
+  const taken = new Set(log.taken);
+  expect(taken.size).toBeGreaterThan(5);
+  expect(taken.size).toBeLessThan(25);
+  await page.reload();
+  await expect(page.getByText('1 upload was interrupted')).toBeVisible();
+  await expect(page.getByText('Choose the file again to go on')).toBeVisible();
+
+  await test.step('another file of the same name is not taken for it', async () => {
+    const other = bigFile(testInfo, 'other.mkv', 100 * mib);
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: 'Choose film.mkv again' }).click();
+    await (await chooser).setFiles(other);
+    await expect(page.getByText('This is another file')).toBeVisible();
+  });
+
+  const before = log.sent.length;
+  await release();
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: 'Choose film.mkv again' }).click();
+  await (await chooser).setFiles(path);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  // Blocks that the server had are not sent again; what was on the line then may be.
+  const again = log.sent.slice(before).filter((block) => taken.has(block));
+  expect(again.length).toBeLessThanOrEqual(2);
+  expect(new Set(log.sent).size).toBe(25);
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'film.mkv')).toBe(await sumOf(path));
+});
+
+test('an upload waits while the network is gone, and goes on by itself', async ({ page }, testInfo) => {
+  const path = bigFile(testInfo, 'offline.bin', 100 * mib);
+  await inFreshFolder(page, 'Offline');
+  const log = new BlockLog(page);
+  const release = await throttle(page, 16 * mib);
+  await choose(page, path);
+  await expect.poll(() => percent(page), { timeout: 60_000 }).toBeGreaterThan(45);
+  await page.context().setOffline(true);
+  await expect(page.getByText('Offline: goes on by itself')).toBeVisible();
+  const taken = new Set(log.taken);
+  const before = log.sent.length;
+  await release();
+  await page.context().setOffline(false);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect(log.sent.slice(before).filter((block) => taken.has(block)).length).toBeLessThanOrEqual(2);
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'offline.bin')).toBe(await sumOf(path));
+});
+
+test('an upload pauses, resumes and is cancelled, by the keyboard too', async ({ page }, testInfo) => {
+  const path = bigFile(testInfo, 'pause.bin', 40 * mib);
+  await inFreshFolder(page, 'Pause');
+  const log = new BlockLog(page);
+  const release = await throttle(page, 8 * mib);
+  await choose(page, path);
+  await expect.poll(() => log.taken.length, { timeout: 60_000 }).toBeGreaterThan(1);
+  await page.getByRole('button', { name: 'Pause pause.bin' }).click();
+  await expect(page.getByText('1 upload is paused')).toBeVisible();
+  const taken = new Set(log.taken);
+  const sent = log.sent.length;
+  const shown = await percent(page);
+  expect(shown).toBeGreaterThan(0);
+  await release();
+  await page.getByRole('button', { name: 'Go on with pause.bin' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect(log.sent.slice(sent).filter((block) => taken.has(block)).length).toBeLessThanOrEqual(2);
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'pause.bin')).toBe(await sumOf(path));
+
+  await test.step('cancelling frees what the server had', async () => {
+    const again = await throttle(page, 4 * mib);
+    const gone = page.waitForResponse(
+      (answer) => answer.request().method() === 'DELETE' && answer.url().includes('uploads/'),
+    );
+    await choose(page, bigFile(testInfo, 'cancel.bin', 40 * mib));
+    const cancel = page.getByRole('button', { name: 'Cancel cancel.bin' });
+    const from = log.sent.length;
+    await expect.poll(() => log.sent.length, { timeout: 60_000 }).toBeGreaterThan(from);
+    await page.getByRole('button', { name: 'Pause all' }).click();
+    await page.getByRole('button', { name: 'Resume all' }).click();
+    await cancel.click();
+    expect((await gone).status()).toBe(204);
+    await expect(page.getByText('Nothing was uploaded')).toBeVisible();
+    await expect(row(page, 'cancel.bin')).toHaveCount(0);
+    await again();
+  });
+});
+
+test('what the drive has already is there at once', async ({ page }, testInfo) => {
+  const path = bigFile(testInfo, 'first.bin', 40 * mib);
+  await inFreshFolder(page, 'Instant');
+  await choose(page, path);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  await dismissUploads(page);
+  const log = new BlockLog(page);
+  const copy = testInfo.outputPath('second.bin');
+  writeFileSync(copy, await readFile(path));
+  await choose(page, copy);
+  await expect(page.getByText('Instant: already stored')).toBeVisible({ timeout: 60_000 });
+  expect(log.sent).toEqual([]);
+  await expect(row(page, 'second.bin')).toContainText('40 MiB');
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'second.bin')).toBe(await sumOf(path));
+});
+
+test('a new version sends only the blocks that differ', async ({ page }, testInfo) => {
+  const path = bigFile(testInfo, 'image.raw', 40 * mib);
+  await inFreshFolder(page, 'Delta');
+  await choose(page, path);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  await dismissUploads(page);
+  const bytes = await readFile(path);
+  bytes.fill(7, 3 * blockBytes + 5, 3 * blockBytes + 50);
+  writeFileSync(path, bytes);
+  const log = new BlockLog(page);
+  await choose(page, path);
+  const dialog = page.getByRole('dialog', { name: 'Some names are already taken' });
+  await dialog.getByRole('radio', { name: 'Replace' }).check();
+  await dialog.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect(log.sent).toEqual([3]);
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'image.raw')).toBe(await sumOf(path));
+});
+
+test('a file that the browser can open again needs no choosing after a reload', async ({ page }, testInfo) => {
+  // The origin's own files stand for the disk's: their handles are kept and opened as those are, without a dialog.
+  await page.addInitScript(() => {
+    Object.defineProperty(window, 'showOpenFilePicker', {
+      value: async () => {
+        const root = await navigator.storage.getDirectory();
+        return [await root.getFileHandle('kept.bin')];
+      },
+    });
+  });
+  await inFreshFolder(page, 'Handle');
+  await page.evaluate(async (size) => {
+    const root = await navigator.storage.getDirectory();
+    const writer = await (await root.getFileHandle('kept.bin', { create: true })).createWritable();
+    for (let at = 0; at < size; at += 65_536) await writer.write(crypto.getRandomValues(new Uint8Array(65_536)));
+    await writer.close();
+  }, 40 * mib);
+  const log = new BlockLog(page);
+  const release = await throttle(page, 8 * mib);
+  await page.getByRole('button', { name: 'Upload', exact: true }).first().click();
+  await page.getByRole('menuitem', { name: 'Upload files' }).click();
+  await expect.poll(() => log.taken.length, { timeout: 60_000 }).toBeGreaterThan(2);
+  page.on('dialog', (dialog) => void dialog.accept());
+  const taken = new Set(log.taken);
+  const before = log.sent.length;
+
+  await test.step('a second page leaves it to the first', async () => {
+    const other = await page.context().newPage();
+    const requests: string[] = [];
+    other.on('request', (request) => requests.push(request.url()));
+    await other.goto('/');
+    await expect(other.getByRole('heading', { name: 'My files' })).toBeVisible();
+    await expect(other.getByRole('region', { name: 'Uploads' })).toHaveCount(0);
+    expect(requests.filter((url) => url.includes('/uploads/'))).toEqual([]);
+    await other.close();
+  });
+
+  await page.reload();
+  await release();
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect(log.sent.slice(before).filter((block) => taken.has(block)).length).toBeLessThanOrEqual(2);
+  await expect(row(page, 'kept.bin')).toContainText('40 MiB');
+  testInfo.annotations.push({ type: 'blocks sent again', description: String(log.again()) });
+});
+
+test('a thousand small files go in a few requests', async ({ page }) => {
+  const folder = await inFreshFolder(page, 'Many');
+  const writes: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/uploads/')) writes.push(`${request.method()} ${new URL(request.url()).pathname}`);
+  });
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/stat?')) asked.push(request.url());
+  });
+  await dropMany(page, 1000);
+  await expect(page.getByText('1,000 files uploaded')).toBeVisible({ timeout: 60_000 });
+  expect(new Set(writes)).toEqual(new Set(['POST /api/v1/uploads/batch']));
+  expect(writes.length).toBeLessThanOrEqual(6);
+  expect(asked).toEqual([]);
+  await expect(page.getByText('1,000 items')).toBeVisible();
+  // Only the rows in sight are in the document.
+  expect(await page.getByRole('region', { name: 'Uploads' }).getByRole('listitem').count()).toBeLessThan(30);
+  await dismissUploads(page);
+  const path = encodeURIComponent(`/${folder}/文件 999.txt`);
+  const content = await page.request.get(`/api/v1/content?path=${path}`);
+  expect(await content.text()).toBe('number 999');
+  const node = (await (await page.request.get(`/api/v1/stat?path=${path}`)).json()) as { modifiedAt: string };
+  expect(Date.parse(node.modifiedAt)).toBe(1_700_000_000_123);
+});
+
+/** Drops so many small files onto the page. */
+async function dropMany(page: Page, count: number): Promise<void> {
+  const transfer = await page.evaluateHandle((many) => {
+    const data = new DataTransfer();
+    for (let n = 0; n < many; n++) {
+      data.items.add(new File([`number ${n}`], `文件 ${n}.txt`, { lastModified: 1_700_000_000_123 }));
+    }
+    return data;
+  }, count);
+  const target = page.getByTestId('drop-target');
+  await target.dispatchEvent('dragenter', { dataTransfer: transfer });
+  await target.dispatchEvent('drop', { dataTransfer: transfer });
+}
+
+test('a folder, and a selection, come as a zip', async ({ page }) => {
+  await inFreshFolder(page, 'Zip');
+  await createFolder(page, 'inner');
+  await openFolder(page, 'inner');
+  await dropFile(page, { name: '信.txt', mimeType: 'text/plain', buffer: Buffer.from('你好') });
+  await expect(page.getByText('1 file uploaded')).toBeVisible();
+  await dismissUploads(page);
+  await page.goBack();
+  await dropFile(page, { name: 'top.txt', mimeType: 'text/plain', buffer: Buffer.from('top') });
+  await expect(row(page, 'top.txt')).toBeVisible();
+  await dismissUploads(page);
+
+  const ofFolder = page.waitForEvent('download');
+  await act(page, 'inner', 'Download as zip');
+  expect(await unzipped(await (await ofFolder).path(), '信.txt')).toBe('你好');
+
+  await row(page, 'inner').getByRole('checkbox').click();
+  await row(page, 'top.txt').getByRole('checkbox').click();
+  const ofBoth = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download as zip' }).click();
+  const zip = await (await ofBoth).path();
+  expect(await unzipped(zip, 'top.txt')).toBe('top');
+  expect(await unzipped(zip, '信.txt')).toBe('你好');
+});
+
+/** What the one file with a name, in whatever folder of an archive, holds; by the archive's directory at its end. */
+async function unzipped(zip: string, name: string): Promise<string> {
+  const bytes = await readFile(zip);
+  const end = bytes.lastIndexOf('PK\u0005\u0006', undefined, 'latin1');
+  let at = bytes.readUInt32LE(end + 16);
+  for (let left = bytes.readUInt16LE(end + 10); left > 0; left--) {
+    const length = bytes.readUInt16LE(at + 28);
+    const path = bytes.toString('utf8', at + 46, at + 46 + length);
+    if (path.split('/').at(-1) === name) {
+      const local = bytes.readUInt32LE(at + 42);
+      const begin = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28);
+      const content = bytes.subarray(begin, begin + bytes.readUInt32LE(at + 20));
+      return (bytes.readUInt16LE(at + 10) === 8 ? inflateRawSync(content) : content).toString();
+    }
+    at += 46 + length + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32);
+  }
+  throw new Error(`no ${name} in the archive`);
+}
