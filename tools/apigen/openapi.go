@@ -123,9 +123,9 @@ func describe(r *route) operation {
 
 	answer := response{Description: http.StatusText(r.status), Content: describeAnswer(r)}
 	op.Responses.set(strconv.Itoa(r.status), answer)
-	// A PUT that answers 201 for what it made answers 200 for what it replaced (RFC 9110, 9.3.4). Only a raw
-	// route can choose.
-	if r.raw && r.method == "PUT" && r.status == http.StatusCreated {
+	// What answers 201 for what it made answers 200 for what it replaced (RFC 9110, 9.3.4). Only a raw route can
+	// choose.
+	if r.raw && r.status == http.StatusCreated {
 		answer.Description = http.StatusText(http.StatusOK)
 		op.Responses.set(strconv.Itoa(http.StatusOK), answer)
 	}

@@ -213,6 +213,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/uploads/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write many small files in one request: the body is a tar stream of files and folders. Each entry succeeds or fails on its own. */
+        post: operations["putBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin an upload of many requests. Room in the drive is reserved. Content that is here already makes the file at once, or on proof that you have it. */
+        post: operations["createUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an upload is: which blocks are missing, or the file that it became. */
+        get: operations["getUpload"];
+        put?: never;
+        post?: never;
+        /** Give an upload up. Its bytes and its room are free again. A file that it has become stays. */
+        delete: operations["deleteUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer an upload's challenge: prove that you have content which somebody else has stored here. */
+        post: operations["proveUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}/blocks/{n}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Send a block, or several that follow one another, in any order and in parallel. The same bytes again are a success. */
+        put: operations["putBlocks"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the file, once all blocks are here. Answers 201 for a new file, 200 for a new version. May be repeated. */
+        post: operations["completeUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -446,6 +549,93 @@ export interface components {
              * @description Used bytes: every version of every file, those in the trash too.
              */
             used: number;
+        };
+        CreateUploadRequest: {
+            /** @description Path of the file. */
+            path: string;
+            /**
+             * Format: int64
+             * @description Size of the content in bytes.
+             */
+            size: number;
+            /** @description Digest of the content as in Node, if it is known. Content that the server has is not sent again. */
+            digest?: string;
+            /** @description Blocks are the SHA-256 sums of the content's 4 MiB blocks, hex, if they are known and at most 15,000. Blocks that earlier contents of the file have are not sent again. */
+            blocks?: string[];
+            /**
+             * @description Conflict says what happens when the path is taken: a new version, another name, or an error.
+             * @default replace
+             * @enum {string}
+             */
+            conflict: "replace" | "rename" | "fail";
+            /** @description Parents also makes the missing folders above it. */
+            parents?: boolean;
+            /** @description ModifiedAt is the content's own time (RFC 3339); absent: when it is complete. */
+            modifiedAt?: string;
+        };
+        /** @description Upload is content on its way in, block by block. */
+        Upload: {
+            id: string;
+            path: string;
+            /** Format: int64 */
+            size: number;
+            /**
+             * Format: int64
+             * @description BlockSize is 4 MiB, in bytes: every block but the content's last has this size.
+             */
+            blockSize: number;
+            /**
+             * Format: int64
+             * @description RequestBlocks is how many blocks a request should carry, beginning at a multiple of it. Other groupings are accepted, and are slower.
+             */
+            requestBlocks: number;
+            /**
+             * Format: int64
+             * @description MaxRequestBlocks is how many blocks a request may carry.
+             */
+            maxRequestBlocks: number;
+            /** @description Missing are the numbers of blocks that have not arrived, from 0, ascending: the first 10,000 of them. */
+            missing: number[];
+            /**
+             * Format: int64
+             * @description MissingCount counts all of them.
+             */
+            missingCount: number;
+            /** @description Token goes into the header Upload-Token, in place of signing in, for this upload alone. Only the answer that created the upload has it. */
+            token?: string;
+            /** @description ExpiresAt is when the upload ends if no further block arrives (RFC 3339, UTC). */
+            expiresAt: string;
+            /** @description Challenge: answer it with proof that you have the content, and none of it need be sent. */
+            challenge?: components["schemas"]["UploadChallenge"];
+            /** @description Node is the file, once it is there. */
+            node?: components["schemas"]["Node"];
+        };
+        /** @description UploadChallenge asks for HMAC-SHA-256 of blocks of the content. */
+        UploadChallenge: {
+            /** @description Nonce is the key, 32 bytes in hex. */
+            nonce: string;
+            /** @description Blocks are the numbers of the blocks to answer for. */
+            blocks: number[];
+        };
+        ProofRequest: {
+            /** @description Answers are HMAC-SHA-256 of each of the challenge's blocks, hex, in its order. Key: the nonce's 32 bytes. */
+            answers: string[];
+        };
+        BatchResponse: {
+            /** @description Results are one for each entry, in their order. */
+            results: components["schemas"]["BatchResult"][];
+        };
+        BatchResult: {
+            /** @description Path that the entry was meant for. */
+            path: string;
+            /** @description Status is what a request for this entry alone would have had: 201, 200, or an error's. */
+            status: number;
+            /** @description Node is the file or folder, if it is there now. */
+            node?: components["schemas"]["Node"];
+            /** @description Code of the error, as in a problem. */
+            code?: string;
+            /** @description Title of the error, a sentence in the reader's language. */
+            title?: string;
         };
         LoginRequest: {
             /** @description Login is the account's name. */
@@ -925,6 +1115,201 @@ export interface operations {
                 "application/octet-stream": string;
             };
         };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putBatch: {
+        parameters: {
+            query?: {
+                /** @description Path of the folder that the entries' names are below. */
+                path?: string;
+                /** @description Conflict says what happens when a file's path is taken: a new version, another name, or an error. */
+                conflict?: "replace" | "rename" | "fail";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-tar": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUpload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description IfMatch writes only over the version with this ETag. */
+                "If-Match"?: string;
+                /** @description IfNoneMatch, "*", writes only where nothing is. */
+                "If-None-Match"?: string;
+                /** @description IdempotencyKey makes a retry after an unknown outcome harmless: it finds the same upload. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateUploadRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    proveUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putBlocks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ContentDigest is checked against the body (RFC 9530): sha-256. */
+                "Content-Digest"?: string;
+            };
+            path: {
+                id: string;
+                /** @description N is the number of the first block in the body, from 0. */
+                n: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    completeUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description OK */
             200: {
