@@ -3,6 +3,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -75,6 +76,16 @@ type Opener interface {
 	// wait, as for a network, they end with ctx.
 	Open(ctx context.Context, ref Ref) (Reader, []Sum, error)
 }
+
+// InMemory gives a Reader of bytes that are already in memory and that nobody changes.
+func InMemory(b []byte) Reader { return &inMemory{*bytes.NewReader(b), b} }
+
+type inMemory struct {
+	bytes.Reader
+	all []byte
+}
+
+func (*inMemory) Close() error { return nil }
 
 // Store keeps blobs. It trusts the digests that it is given: Write computes them, Verified checks them.
 // All methods may be called at once, also by several processes on one store. Errors are errs.NotFound for a

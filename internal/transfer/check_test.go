@@ -40,7 +40,8 @@ func flip(t *testing.T, path string, at int64) {
 // D6, D10, F23, F24: the check finds what is missing at once, and what is damaged when it reads the data; and says
 // nothing of what is whole.
 func TestCheckFinds(t *testing.T) {
-	const large = 2*blob.BlockSize + 100
+	// Both are files of the store; what damage does to its rows its own tests show.
+	const one, large = 100_000, 2*blob.BlockSize + 100
 	for _, c := range []struct {
 		name, code string
 		damage     func(t *testing.T, path string) error
@@ -48,12 +49,12 @@ func TestCheckFinds(t *testing.T) {
 		unread bool
 		size   int64
 	}{
-		{"missing", "missing_blob", func(_ *testing.T, p string) error { return os.Remove(p) }, true, 100},
+		{"missing", "missing_blob", func(_ *testing.T, p string) error { return os.Remove(p) }, true, one},
 		{"large one missing", "missing_blob", func(_ *testing.T, p string) error { return os.Remove(p) }, true, large},
-		{"truncated", "damaged_blob", func(_ *testing.T, p string) error { return os.Truncate(p, 99) }, true, 100},
-		{"longer", "damaged_blob", func(_ *testing.T, p string) error { return os.Truncate(p, 101) }, true, 100},
-		{"a folder", "damaged_blob", func(_ *testing.T, p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) }, true, 100},
-		{"a bit", "damaged_blob", func(t *testing.T, p string) error { flip(t, p, 50); return nil }, false, 100},
+		{"truncated", "damaged_blob", func(_ *testing.T, p string) error { return os.Truncate(p, one-1) }, true, one},
+		{"longer", "damaged_blob", func(_ *testing.T, p string) error { return os.Truncate(p, one+1) }, true, one},
+		{"a folder", "damaged_blob", func(_ *testing.T, p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) }, true, one},
+		{"a bit", "damaged_blob", func(t *testing.T, p string) error { flip(t, p, 50); return nil }, false, one},
 		{"a bit of the last block", "damaged_blob", func(t *testing.T, p string) error { flip(t, p, large-1); return nil }, false, large},
 		{"a bit of the sums", "damaged_blob", func(t *testing.T, p string) error { flip(t, p+".sums", 40); return nil }, true, large},
 		{"sums missing", "damaged_blob", func(_ *testing.T, p string) error { return os.Remove(p + ".sums") }, true, large},

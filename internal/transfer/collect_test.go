@@ -177,7 +177,7 @@ func TestCollectDuringUploads(t *testing.T) {
 	for round := range int64(rounds) {
 		content := make([][]byte, files)
 		for i := range content {
-			size := int64(1000)
+			size := int64(100_000) // a file, whose age the test can set
 			if i == 0 {
 				size = blob.BlockSize + 1000 // with block sums in a file of their own
 			}

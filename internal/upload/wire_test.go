@@ -139,14 +139,14 @@ func TestExpectContinue(t *testing.T) {
 		})
 	}
 	conn := s.dial()
-	send(t, conn, head("/f", "Content-Length: 10", "Expect: 100-continue"))
+	send(t, conn, head("/f", "Content-Length: 100000", "Expect: 100-continue"))
 	r := bufio.NewReader(conn)
 	line, err := r.ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("asked for nothing: %q %v", line, err)
 	}
 	s.wantState(strings.Replace(before, "0 being written", "1 being written", 1))
-	send(t, conn, "0123456789")
+	send(t, conn, strings.Repeat("0123456789", 10_000))
 	if line, err = r.ReadString('\n'); err != nil || line != "\r\n" {
 		t.Fatalf("%q %v", line, err)
 	}

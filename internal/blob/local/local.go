@@ -1,25 +1,31 @@
-// Package local keeps blobs as files in a folder of the machine, durable by fsync.
+// Package local keeps blobs in a folder of the machine, durable by fsync: large ones as files, small ones as rows of a
+// database, many to an fsync.
 //
 //	store.json      the store's id; without it the store does not open
-//	ab/ab12…        a blob, in the folder of its digest's first byte
+//	small.db        SQLite: blobs of up to 64 KiB; small.db-wal and -shm belong to it
+//	ab/ab12…        a larger blob, in the folder of its digest's first byte
 //	ab/ab12….sums   its block sums, 32 bytes each, if it has more than one block
+//	stage/ID        a blob that is being staged, by any process
 //	tmp/p…/         what one process is writing; lock in it is held while that process lives
+//
+// A small blob may be a file too: it was staged, or put by a release that had no small.db. One that is both counts
+// once: reads take the row first, Delete goes by the younger and removes both.
 package local
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/errs"
@@ -28,6 +34,7 @@ import (
 const (
 	idFile     = "store.json"
 	tmpDir     = "tmp"
+	stageDir   = "stage"
 	lockFile   = "lock"
 	sumsSuffix = ".sums"
 )
@@ -40,129 +47,21 @@ type Store struct {
 	in   *os.Root // and opened: every upload makes a file in it
 	lock *flock.Flock
 
+	small *small
+	epoch string
+
 	// fault, set by tests alone, fails an operation on the disk in its place.
 	fault func(op string) error
 }
 
-type identity struct {
-	ID string `json:"id"`
-}
-
-// Init makes an empty store in dir and gives it an id. It does nothing to a store that is there.
-func Init(dir, id string) error {
-	const op = errs.Op("local.Init")
-	if _, err := os.Stat(path.Join(dir, idFile)); err == nil {
-		return nil
-	}
-	for i := range 256 {
-		if err := os.MkdirAll(path.Join(dir, fmt.Sprintf("%02x", i)), 0o700); err != nil {
-			return errs.E(errs.Internal, op, err)
-		}
-	}
-	if err := os.MkdirAll(path.Join(dir, tmpDir), 0o700); err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	b, err := json.Marshal(identity{id})
-	if err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	// The id is written last: a store that has one is whole.
-	f, err := os.OpenFile(path.Join(dir, idFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return errs.E(errs.Internal, op, err)
-	}
-	return nil
-}
-
-// Open opens the store in dir, which must have this id: an empty mount point in the store's place is an error
-// and not an empty store (fault F18).
-func Open(dir, id string) (*Store, error) {
-	const op = errs.Op("local.Open")
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, errs.E(errs.Internal, op, err)
-	}
-	s := &Store{dir: dir, root: root}
-	if err := errors.Join(s.checkID(id), s.sweep(), s.claimTmp()); err != nil {
-		return nil, errors.Join(errs.Wrap(op, err), root.Close())
-	}
-	return s, nil
-}
-
-func (s *Store) checkID(want string) error {
-	b, err := s.root.ReadFile(idFile)
-	if err != nil {
-		return fmt.Errorf("the blob store in %s is missing or not mounted: %w", s.dir, err)
-	}
-	var have identity
-	if err := json.Unmarshal(b, &have); err != nil {
-		return fmt.Errorf("%s/%s: %w", s.dir, idFile, err)
-	}
-	if have.ID != want {
-		return fmt.Errorf("the blob store in %s belongs to another drive (its id is %q, not %q)", s.dir, have.ID, want)
-	}
-	return nil
-}
-
-// sweep removes what processes that are gone have left half-written.
-func (s *Store) sweep() error {
-	dirs, err := fs.ReadDir(s.root.FS(), tmpDir)
-	if err != nil {
-		return err
-	}
-	for _, d := range dirs {
-		name := path.Join(tmpDir, d.Name())
-		lock := flock.New(path.Join(s.dir, name, lockFile))
-		if free, err := lock.TryLock(); err != nil || !free {
-			continue // its process lives, or it is not ours to judge
-		}
-		if err := errors.Join(s.root.RemoveAll(name), lock.Unlock()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) claimTmp() error {
-	s.tmp = path.Join(tmpDir, "p"+rand.Text())
-	if err := s.root.Mkdir(s.tmp, 0o700); err != nil {
-		return err
-	}
-	s.lock = flock.New(path.Join(s.dir, s.tmp, lockFile))
-	if _, err := s.lock.TryLock(); err != nil {
-		return err
-	}
-	var err error
-	s.in, err = s.root.OpenRoot(s.tmp)
-	return err
-}
-
-// Close drops what is being written and lets go of the folder.
-func (s *Store) Close() error {
-	err := errors.Join(s.in.Close(), s.root.RemoveAll(s.tmp), s.lock.Unlock(), s.root.Close())
-	if err != nil {
-		return errs.E(errs.Internal, "local.Close", err)
-	}
-	return nil
-}
-
 // Check implements blob.Store.
 func (s *Store) Check(context.Context) error {
-	if _, err := s.root.Stat(idFile); err != nil {
-		return diskError("local.Check", err)
+	for _, n := range []string{idFile, s.tmp, stageDir, smallFile} {
+		if _, err := s.root.Stat(n); err != nil {
+			return diskError("local.Check", err)
+		}
 	}
-	if _, err := s.root.Stat(s.tmp); err != nil {
+	if _, _, err := s.small.putAt(blob.Digest{}); err != nil {
 		return diskError("local.Check", err)
 	}
 	return nil
@@ -184,12 +83,43 @@ func (s *Store) on(op string, fn func() error) error {
 	return fn()
 }
 
-// Open implements blob.Store. The reader is an *os.File.
+// Open implements blob.Store. The reader of a blob that is a file is an *os.File, that of one in the database holds
+// its bytes in memory.
 func (s *Store) Open(_ context.Context, ref blob.Ref) (blob.Reader, []blob.Sum, error) {
 	const op = errs.Op("local.Store.Open")
-	f, err := s.root.Open(name(ref.Digest))
+	first, second := s.openRow, s.openFile
+	if ref.Size > smallLimit {
+		first, second = second, first
+	}
+	r, sums, err := first(ref)
+	if errors.Is(err, fs.ErrNotExist) && !errs.Is(errs.Corrupt, err) {
+		r, sums, err = second(ref)
+	}
 	if err != nil {
 		return nil, nil, diskError(op, err)
+	}
+	return r, sums, nil
+}
+
+func (s *Store) openRow(ref blob.Ref) (blob.Reader, []blob.Sum, error) {
+	const op = errs.Op("local.Store.openRow")
+	data, err := s.small.get(ref.Digest)
+	switch {
+	case sqliteCode(err) == sqlite3.SQLITE_CORRUPT:
+		return nil, nil, errs.E(errs.Corrupt, op, err)
+	case err != nil:
+		return nil, nil, err
+	case int64(len(data)) != ref.Size:
+		return nil, nil, errs.E(errs.Corrupt, op, fmt.Errorf("size %d, want %d", len(data), ref.Size))
+	}
+	return blob.InMemory(data), nil, nil
+}
+
+func (s *Store) openFile(ref blob.Ref) (blob.Reader, []blob.Sum, error) {
+	const op = errs.Op("local.Store.openFile")
+	f, err := s.root.Open(name(ref.Digest))
+	if err != nil {
+		return nil, nil, err
 	}
 	st, err := f.Stat()
 	if err == nil && (!st.Mode().IsRegular() || st.Size() != ref.Size) {
@@ -200,7 +130,7 @@ func (s *Store) Open(_ context.Context, ref blob.Ref) (blob.Reader, []blob.Sum, 
 		sums, err = s.readSums(ref)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(diskError(op, err), f.Close())
+		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, sums, nil
 }
@@ -236,7 +166,14 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 	if err := lockDir(dir, true); err != nil {
 		return false, diskError(op, err)
 	}
-	found := false
+	at, isRow, err := s.small.putAt(d)
+	if err != nil {
+		return false, diskError(op, err)
+	}
+	if isRow && !at.Before(putBefore) {
+		return false, nil
+	}
+	var files []string
 	for _, f := range []string{n, n + sumsSuffix} {
 		st, err := s.root.Lstat(f)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -249,23 +186,54 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 		if !found && !st.ModTime().Before(putBefore) {
 			return false, nil
 		}
+		files = append(files, f)
+	}
+	if isRow {
+		// Looks at the time again: a row needs no lock on the folder to become young.
+		if gone, err := s.small.drop(d, putBefore); !gone || err != nil {
+			return false, diskError(op, err)
+		}
+	}
+	for _, f := range files {
 		if err := s.on("remove", func() error { return s.root.Remove(f) }); err != nil {
 			return false, diskError(op, err)
 		}
-		found = true
 	}
-	return found, nil
+	return isRow || len(files) > 0, nil
 }
 
 // List implements blob.Store. Sums without their blob, which a crash can leave, are listed as a blob of size 0,
-// so that they are collected like one.
+// so that they are collected like one. A blob that becomes a row while it is listed as a file may come twice.
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	const op = errs.Op("local.Store.List")
+	var refused error
+	err := s.listFiles(ctx, func(e blob.Entry) error {
+		if e.Foreign == "" && e.Size <= smallLimit {
+			if _, isRow, err := s.small.putAt(e.Digest); isRow || err != nil {
+				return err // listed below
+			}
+		}
+		refused = fn(e)
+		return refused
+	})
+	if err == nil {
+		err = s.small.list(ctx, func(e blob.Entry) error {
+			refused = fn(e)
+			return refused
+		})
+	}
+	if refused != nil {
+		return refused
+	}
+	return diskError(op, err)
+}
+
+func (s *Store) listFiles(ctx context.Context, fn func(blob.Entry) error) error {
 	for i := range 256 {
 		dir := fmt.Sprintf("%02x", i)
 		files, err := fs.ReadDir(s.root.FS(), dir)
 		if err != nil {
-			return diskError(op, err)
+			return err
 		}
 		blobs := make(map[string]bool, len(files))
 		for _, f := range files {
@@ -273,7 +241,7 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 		}
 		for _, f := range files {
 			if err := ctx.Err(); err != nil {
-				return errs.Wrap(op, err)
+				return errs.Wrap("local.Store.List", err)
 			}
 			base, isSums := strings.CutSuffix(f.Name(), sumsSuffix)
 			if isSums && blobs[base] {
@@ -284,7 +252,7 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 				continue // deleted since
 			}
 			if err != nil {
-				return diskError(op, err)
+				return err
 			}
 			e := blob.Entry{Foreign: path.Join(dir, f.Name())}
 			if d, err := blob.ParseDigest(base); err == nil && base[:2] == dir && st.Mode().IsRegular() {
@@ -301,21 +269,25 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	return nil
 }
 
-// diskError gives an error of the file system its kind.
+// diskError gives an error of the file system, or of SQLite, its kind.
 func diskError(op errs.Op, err error) error {
 	var known *errs.Error
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &known):
 		return errs.Wrap(op, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return errs.E(errs.NotFound, op, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), sqliteCode(err) == sqlite3.SQLITE_FULL:
 		return errs.E(errs.OverQuota, op, errs.Code("disk_full"), err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EROFS),
-		errors.Is(err, fs.ErrPermission):
+		errors.Is(err, fs.ErrPermission), slices.Contains(passing, sqliteCode(err)):
 		return errs.E(errs.Busy, op, errs.Code("store_unavailable"), time.Second, err)
 	}
 	return errs.E(errs.Internal, op, err)
 }
 
-var _ blob.Store = (*Store)(nil)
+// passing are the results of SQLite that another time, or another person's doing, can change.
+var passing = []int{sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+	sqlite3.SQLITE_PERM}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -41,82 +40,11 @@ func TestStore(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t) })
 }
 
-// D4, D9, F14, F16, F17, G38: whichever operation on the disk fails, and however, the put fails, nothing is
-// left in sight, no operation is tried twice, and the next put succeeds.
-func TestEveryDiskOperationFails(t *testing.T) {
-	for _, size := range []int64{100, 2*blob.BlockSize + 1} {
-		for _, cause := range []struct {
-			err  error
-			kind errs.Kind
-		}{{syscall.EIO, errs.Internal}, {syscall.ENOSPC, errs.OverQuota}, {syscall.EROFS, errs.Busy}} {
-			s := open(t)
-			data := blobtest.Bytes(size, size)
-			for n := 1; ; n++ {
-				var ops []string
-				s.fault = func(op string) error {
-					ops = append(ops, op)
-					if len(ops) == n {
-						return cause.err
-					}
-					return nil
-				}
-				_, err := blob.Write(t.Context(), s, bytes.NewReader(data), blob.Want{Size: size, Limit: -1})
-				if len(ops) < n {
-					if err != nil {
-						t.Fatal(err)
-					}
-					if n < 5 {
-						t.Fatalf("only %d operations: %v", n, ops)
-					}
-					break
-				}
-				if !errs.Is(cause.kind, err) || !errors.Is(err, cause.err) {
-					t.Fatalf("operation %d, %s, failed with %v: put answered %v", n, ops[n-1], cause.err, err)
-				}
-				// Blocks are written by several goroutines, so others may have been under way.
-				if op := ops[n-1]; op != "write" && len(ops) != n {
-					t.Fatalf("after %s failed: %v", op, ops[n:])
-				}
-				s.fault = nil
-				visible := 0
-				if err := s.List(t.Context(), func(e blob.Entry) error {
-					if e.Size > 0 {
-						visible++
-					}
-					return nil
-				}); err != nil {
-					t.Fatal(err)
-				}
-				// A failed fsync of the folder comes after the rename: the blob may be there, whole, for
-				// gc to collect; nothing refers to it.
-				if visible > 0 && ops[n-1] != "fsync dir" {
-					t.Fatalf("after %s failed a blob is visible", ops[n-1])
-				}
-				if left, err := os.ReadDir(filepath.Join(s.dir, s.tmp)); err != nil || len(left) != 1 {
-					t.Fatalf("after %s failed: %v left in tmp, %v", ops[n-1], left, err)
-				}
-			}
-		}
-	}
-}
-
-// G37: the bytes reach the disk before the name, and the name before the answer.
-func TestOrderOfDurability(t *testing.T) {
-	s := open(t)
-	var ops []string
-	s.fault = func(op string) error { ops = append(ops, op); return nil }
-	if _, err := blob.Write(t.Context(), s, strings.NewReader("x"), blob.Want{Size: 1, Limit: -1}); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(ops, ", "); got != "create, write, fsync, rename, fsync dir" {
-		t.Error(got)
-	}
-}
-
 // F01, G46: what a process that died was writing goes when the next one starts; what a living one writes stays.
 func TestSweep(t *testing.T) {
 	s := open(t)
-	living, err := s.Create(t.Context(), 1)
+	data := blobtest.Bytes(1, smallLimit+1)
+	living, err := s.Create(t.Context(), smallLimit+1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +59,10 @@ func TestSweep(t *testing.T) {
 	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the dead process's folder is still there: %v", err)
 	}
-	if _, err := living.Write([]byte("x")); err != nil {
+	if _, err := living.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	if err := living.Commit(t.Context(), 1, []blob.Sum{{}}); err != nil {
+	if err := living.Commit(t.Context(), smallLimit+1, []blob.Sum{{}}); err != nil {
 		t.Errorf("a living process's write was swept away: %v", err)
 	}
 }
@@ -151,18 +79,26 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := Open(dir, testID); err == nil {
 		t.Error("opened another drive's store")
 	}
-	s := open(t)
-	if err := os.Remove(filepath.Join(s.dir, idFile)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Check(t.Context()); err == nil {
-		t.Error("a store whose folder was unmounted reports ready")
+	for _, lost := range []string{idFile, smallFile} {
+		s := open(t)
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(s.dir, lost)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); err == nil {
+			t.Errorf("a store that has lost %s reports ready", lost)
+		}
+		if _, err := Open(s.dir, testID); err == nil {
+			t.Errorf("opened a store that has lost %s", lost)
+		}
 	}
 }
 
 // F23, F24, D6: damage of any kind is an error for those who read, and never wrong bytes.
 func TestDamage(t *testing.T) {
-	for _, size := range []int64{100, 2*blob.BlockSize + 100} {
+	for _, size := range []int64{smallLimit + 1, 2*blob.BlockSize + 100} {
 		data := blobtest.Bytes(size, size)
 		for what, damage := range map[string]func(path string) error{
 			"first byte":  func(p string) error { return flip(p, 0) },
@@ -254,4 +190,11 @@ func TestSumsWithoutBlob(t *testing.T) {
 	if gone, err := s.Delete(t.Context(), d, time.Now().Add(time.Hour)); !gone || err != nil {
 		t.Errorf("Delete = %v, %v", gone, err)
 	}
+}
+
+func TestTwoOpenings(t *testing.T) {
+	blobtest.RunStager(t, func(t *testing.T) (first, second blob.Stager) {
+		s := open(t)
+		return s, reopen(t, s.dir)
+	})
 }

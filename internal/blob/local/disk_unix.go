@@ -3,7 +3,9 @@
 package local
 
 import (
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,4 +21,12 @@ func lockDir(dir *os.File, exclusive bool) error {
 			return err
 		}
 	}
+}
+
+// onDisk is how many bytes of the disk a file takes; holes take none.
+func onDisk(st fs.FileInfo) int64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return sys.Blocks * 512
+	}
+	return st.Size()
 }
