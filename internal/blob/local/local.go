@@ -183,7 +183,7 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 			return false, diskError(op, err)
 		}
 		// The blob's time is both's; that of its sums counts where a crash left them alone.
-		if !found && !st.ModTime().Before(putBefore) {
+		if len(files) == 0 && !st.ModTime().Before(putBefore) {
 			return false, nil
 		}
 		files = append(files, f)
