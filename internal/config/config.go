@@ -34,6 +34,7 @@ type Config struct {
 	Blob  Blob  `yaml:"blob"`
 
 	Uploads Uploads `yaml:"uploads"`
+	Dedupe  Dedupe  `yaml:"dedupe"`
 
 	Limits Limits `yaml:"limits"`
 	Work   Work   `yaml:"work"`
@@ -82,11 +83,22 @@ type Uploads struct {
 	Life time.Duration `yaml:"life"`
 }
 
+// Dedupe is about content that is here already.
+type Dedupe struct {
+	Scope   string `yaml:"scope"`
+	MinSize int64  `yaml:"minSize"`
+}
+
 // Limits bound what callers may take.
 type Limits struct {
-	Uploads      int           `yaml:"uploads"`
-	StallTimeout time.Duration `yaml:"stallTimeout"`
-	JSONTimeout  time.Duration `yaml:"jsonTimeout"`
+	Uploads       int           `yaml:"uploads"`
+	UserUploads   int           `yaml:"userUploads"`
+	RequestBlocks int64         `yaml:"requestBlocks"`
+	BlockMemory   int64         `yaml:"blockMemory"`
+	BatchFiles    int           `yaml:"batchFiles"`
+	BatchBytes    int64         `yaml:"batchBytes"`
+	StallTimeout  time.Duration `yaml:"stallTimeout"`
+	JSONTimeout   time.Duration `yaml:"jsonTimeout"`
 }
 
 // Work is about work behind the scenes.
@@ -109,8 +121,12 @@ func Default() Config {
 		Blob:   Blob{Verify: "first"},
 
 		Uploads: Uploads{Life: 72 * time.Hour},
+		Dedupe:  Dedupe{Scope: "global", MinSize: 16 << 20},
 
-		Limits: Limits{Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second},
+		Limits: Limits{
+			Uploads: 512, UserUploads: 64, RequestBlocks: 16, BlockMemory: 256 << 20, BatchFiles: 1000, BatchBytes: 64 << 20,
+			StallTimeout: time.Minute, JSONTimeout: 30 * time.Second,
+		},
 		Work: Work{
 			Every: time.Hour, Grace: 48 * time.Hour, Confirm: time.Hour, SumRate: 64 << 20,
 			ScrubRate: 16 << 20, ScrubEvery: 30 * 24 * time.Hour,
@@ -213,12 +229,11 @@ func (c Config) Check() error {
 	if c.Uploads.Life < time.Hour {
 		bad("uploads.life: %v is shorter than 1h", c.Uploads.Life)
 	}
-	if c.Limits.Uploads < 1 {
-		bad("limits.uploads: less than 1")
+	oneOf(bad, "dedupe.scope", c.Dedupe.Scope, "global", "user")
+	if c.Dedupe.MinSize < 1 {
+		bad("dedupe.minSize: less than 1")
 	}
-	if c.Limits.StallTimeout < time.Second || c.Limits.JSONTimeout < time.Second {
-		bad("limits: stallTimeout and jsonTimeout are at least 1s")
-	}
+	c.Limits.check(bad)
 	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
 		bad("work: every is at least 1s, sumRate is not negative")
 	}
@@ -233,6 +248,28 @@ func (c Config) Check() error {
 	}
 	return errors.Join(wrong...)
 }
+
+// check says what is wrong with the limits.
+func (l Limits) check(bad func(format string, a ...any)) {
+	for name, n := range map[string]int64{
+		"uploads": int64(l.Uploads), "userUploads": int64(l.UserUploads), "requestBlocks": l.RequestBlocks,
+		"batchFiles": int64(l.BatchFiles), "batchBytes": l.BatchBytes,
+	} {
+		if n < 1 {
+			bad("limits.%s: less than 1", name)
+		}
+	}
+	// The blocks of a request may have to wait for one another in memory, and one user has half of it at most.
+	if least := 2 * l.RequestBlocks * blockSize; l.BlockMemory < least {
+		bad("limits.blockMemory: less than %d, which two requests of limits.requestBlocks may take", least)
+	}
+	if l.StallTimeout < time.Second || l.JSONTimeout < time.Second {
+		bad("limits: stallTimeout and jsonTimeout are at least 1s")
+	}
+}
+
+// blockSize in bytes, as in package blob.
+const blockSize = 4 << 20
 
 func oneOf(bad func(format string, a ...any), name, value string, of ...string) {
 	if !slices.Contains(of, value) {

@@ -212,22 +212,6 @@ func (in *incoming) Read(p []byte) (int, error) {
 	return 0, in.err
 }
 
-// WriteTo implements io.WriterTo.
-func (in *incoming) WriteTo(w io.Writer) (total int64, err error) {
-	for in.err == nil {
-		n, err := in.now.WriteTo(w)
-		total += n
-		if err != nil {
-			return total, err
-		}
-		in.err = in.advance()
-	}
-	if in.err == io.EOF {
-		return total, nil
-	}
-	return total, in.err
-}
-
 // drop gives all memory back.
 func (in *incoming) drop() {
 	in.now.drop()

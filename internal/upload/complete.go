@@ -32,13 +32,7 @@ func (s *Service) complete(ctx context.Context, u *session) (*filemetapb.CommitR
 		return nil, errs.Wrap(op, err)
 	}
 	digest := blob.DigestOf(sums)
-	b := &filemetapb.Blob{Digest: digest[:], Size: u.Size}
-	switch len(sums) { // the plain SHA-256 of all there is
-	case 0:
-		b.Sha256 = digest[:]
-	case 1:
-		b.Sha256 = sums[0][:]
-	}
+	b := &filemetapb.Blob{Digest: digest[:], Size: u.Size, Sha256: plainSHA256(sums)}
 	done, err := s.Tree.Commit(ctx, &filemetapb.CommitRequest{
 		Target: t, Blob: b, ModifiedAt: u.ModifiedAt, Reservation: u.Reservation,
 	})

@@ -77,7 +77,7 @@ func newServer(t *testing.T, quota int64) *server {
 	log := eventlocal.New(s.tree.Apply)
 	s.tree.Log = log
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s.tree}}})
-	s.up = &upload.Service{Blobs: blob.Local(blob.Unstaged{Store: s.store}), Tree: filemetapb.NewFileMetaClient(conn)}
+	s.up = &upload.Service{Blobs: blob.Local(s.store), Tree: filemetapb.NewFileMetaClient(conn)}
 	api := &httpapi.Server{
 		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), upload.Routes(s.up)...), Check: check,
 	}

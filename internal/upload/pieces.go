@@ -74,18 +74,6 @@ func (p *pieces) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo, without another copy.
-func (p *pieces) WriteTo(w io.Writer) (total int64, err error) {
-	for ; p.read.buf < len(p.bufs); p.read.buf, p.read.at = p.read.buf+1, 0 {
-		n, err := w.Write(p.bufs[p.read.buf][p.read.at:])
-		total += int64(n)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
 // drop gives the memory back.
 func (p *pieces) drop() {
 	var total int64

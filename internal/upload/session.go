@@ -301,4 +301,3 @@ func (s *Service) forget(ctx context.Context, u *session) {
 		}
 	}
 }
-

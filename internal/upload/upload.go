@@ -103,13 +103,7 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	ref, err := blob.Write(ctx, s.Blobs.For(ready.GetDrive(), p.target.GetSize()), from, blob.Want{
 		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(),
 		Check: func(blocks []blob.Sum) error {
-			switch len(blocks) { // the plain SHA-256 of all there is
-			case 0:
-				none := blob.DigestOf(nil)
-				b.Sha256 = none[:]
-			case 1:
-				b.Sha256 = blocks[0][:]
-			}
+			b.Sha256 = plainSHA256(blocks)
 			return p.sums.check()
 		},
 	})
@@ -132,6 +126,18 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 		_, _ = s.Tree.PutSums(ctx, b)
 	}
 	return done, nil
+}
+
+// plainSHA256 is the SHA-256 of a content with these blocks, where it is known: when there is one at most.
+func plainSHA256(blocks []blob.Sum) []byte {
+	switch len(blocks) {
+	case 0:
+		none := blob.DigestOf(nil)
+		return none[:]
+	case 1:
+		return blocks[0][:]
+	}
+	return nil
 }
 
 // bodyReader tells a body that broke off from every other failure.

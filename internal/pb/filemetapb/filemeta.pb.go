@@ -760,6 +760,58 @@ func (x *CommitRequest) GetClaimed() bool {
 	return false
 }
 
+type MakeFolderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Actor         *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeFolderRequest) Reset() {
+	*x = MakeFolderRequest{}
+	mi := &file_filemeta_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeFolderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeFolderRequest) ProtoMessage() {}
+
+func (x *MakeFolderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeFolderRequest.ProtoReflect.Descriptor instead.
+func (*MakeFolderRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MakeFolderRequest) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *MakeFolderRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 type CommitManyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of one actor; at most 1,000.
@@ -770,7 +822,7 @@ type CommitManyRequest struct {
 
 func (x *CommitManyRequest) Reset() {
 	*x = CommitManyRequest{}
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +834,7 @@ func (x *CommitManyRequest) String() string {
 func (*CommitManyRequest) ProtoMessage() {}
 
 func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[7]
+	mi := &file_filemeta_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +847,7 @@ func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyRequest.ProtoReflect.Descriptor instead.
 func (*CommitManyRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{7}
+	return file_filemeta_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommitManyRequest) GetCommits() []*CommitRequest {
@@ -815,7 +867,7 @@ type CommitManyResponse struct {
 
 func (x *CommitManyResponse) Reset() {
 	*x = CommitManyResponse{}
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +879,7 @@ func (x *CommitManyResponse) String() string {
 func (*CommitManyResponse) ProtoMessage() {}
 
 func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[8]
+	mi := &file_filemeta_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +892,7 @@ func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyResponse.ProtoReflect.Descriptor instead.
 func (*CommitManyResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{8}
+	return file_filemeta_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitManyResponse) GetOutcomes() []*CommitOutcome {
@@ -862,7 +914,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +926,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +939,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{9}
+	return file_filemeta_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CommitOutcome) GetDone() *CommitResponse {
@@ -915,7 +967,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +979,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +992,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{10}
+	return file_filemeta_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Failure) GetKind() int32 {
@@ -980,7 +1032,7 @@ type ReserveRequest struct {
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1044,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1057,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{11}
+	return file_filemeta_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReserveRequest) GetTarget() *Target {
@@ -1052,7 +1104,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1116,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1129,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{12}
+	return file_filemeta_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReserveResponse) GetReservation() int64 {
@@ -1125,7 +1177,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1189,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1202,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{13}
+	return file_filemeta_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExtendRequest) GetReservation() int64 {
@@ -1175,7 +1227,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1239,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1252,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{14}
+	return file_filemeta_proto_rawDescGZIP(), []int{15}
 }
 
 type ReleaseRequest struct {
@@ -1212,7 +1264,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1276,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1289,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{15}
+	return file_filemeta_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReleaseRequest) GetReservation() int64 {
@@ -1255,7 +1307,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1319,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1332,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{16}
+	return file_filemeta_proto_rawDescGZIP(), []int{17}
 }
 
 type CondemnRequest struct {
@@ -1299,7 +1351,7 @@ type CondemnRequest struct {
 
 func (x *CondemnRequest) Reset() {
 	*x = CondemnRequest{}
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1363,7 @@ func (x *CondemnRequest) String() string {
 func (*CondemnRequest) ProtoMessage() {}
 
 func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1376,7 @@ func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnRequest.ProtoReflect.Descriptor instead.
 func (*CondemnRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{17}
+	return file_filemeta_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CondemnRequest) GetStore() string {
@@ -1366,7 +1418,7 @@ type StoredBlob struct {
 
 func (x *StoredBlob) Reset() {
 	*x = StoredBlob{}
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1430,7 @@ func (x *StoredBlob) String() string {
 func (*StoredBlob) ProtoMessage() {}
 
 func (x *StoredBlob) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1443,7 @@ func (x *StoredBlob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredBlob.ProtoReflect.Descriptor instead.
 func (*StoredBlob) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{18}
+	return file_filemeta_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StoredBlob) GetDigest() []byte {
@@ -1418,7 +1470,7 @@ type CondemnResponse struct {
 
 func (x *CondemnResponse) Reset() {
 	*x = CondemnResponse{}
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1482,7 @@ func (x *CondemnResponse) String() string {
 func (*CondemnResponse) ProtoMessage() {}
 
 func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1495,7 @@ func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnResponse.ProtoReflect.Descriptor instead.
 func (*CondemnResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{19}
+	return file_filemeta_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CondemnResponse) GetVerdicts() []Verdict {
@@ -1463,7 +1515,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1527,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1540,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{20}
+	return file_filemeta_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ForgetRequest) GetStore() string {
@@ -1513,7 +1565,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1577,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,13 +1590,13 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{21}
+	return file_filemeta_proto_rawDescGZIP(), []int{22}
 }
 
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// False: the file was there and has a new version.
+	// False: the file was there and has a new version, or the folder was there.
 	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1552,7 +1604,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1616,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1629,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{22}
+	return file_filemeta_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CommitResponse) GetNode() *Node {
@@ -1608,7 +1660,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1672,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1685,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{23}
+	return file_filemeta_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Committed) GetRequest() *CommitRequest {
@@ -1667,7 +1719,7 @@ type ScanBlobsRequest struct {
 
 func (x *ScanBlobsRequest) Reset() {
 	*x = ScanBlobsRequest{}
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1679,7 +1731,7 @@ func (x *ScanBlobsRequest) String() string {
 func (*ScanBlobsRequest) ProtoMessage() {}
 
 func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1692,7 +1744,7 @@ func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ScanBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{24}
+	return file_filemeta_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ScanBlobsRequest) GetAfter() []byte {
@@ -1718,7 +1770,7 @@ type ScanBlobsResponse struct {
 
 func (x *ScanBlobsResponse) Reset() {
 	*x = ScanBlobsResponse{}
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1782,7 @@ func (x *ScanBlobsResponse) String() string {
 func (*ScanBlobsResponse) ProtoMessage() {}
 
 func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1795,7 @@ func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsResponse.ProtoReflect.Descriptor instead.
 func (*ScanBlobsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{25}
+	return file_filemeta_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ScanBlobsResponse) GetBlobs() []*Blob {
@@ -1762,7 +1814,7 @@ type ReferencedRequest struct {
 
 func (x *ReferencedRequest) Reset() {
 	*x = ReferencedRequest{}
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1826,7 @@ func (x *ReferencedRequest) String() string {
 func (*ReferencedRequest) ProtoMessage() {}
 
 func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1839,7 @@ func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedRequest.ProtoReflect.Descriptor instead.
 func (*ReferencedRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{26}
+	return file_filemeta_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReferencedRequest) GetDigests() [][]byte {
@@ -1806,7 +1858,7 @@ type ReferencedResponse struct {
 
 func (x *ReferencedResponse) Reset() {
 	*x = ReferencedResponse{}
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1870,7 @@ func (x *ReferencedResponse) String() string {
 func (*ReferencedResponse) ProtoMessage() {}
 
 func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1883,7 @@ func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedResponse.ProtoReflect.Descriptor instead.
 func (*ReferencedResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{27}
+	return file_filemeta_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReferencedResponse) GetDigests() [][]byte {
@@ -1851,7 +1903,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1915,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1928,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{28}
+	return file_filemeta_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -1899,7 +1951,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1911,7 +1963,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1924,7 +1976,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{29}
+	return file_filemeta_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -1966,7 +2018,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2030,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2043,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{30}
+	return file_filemeta_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Problem) GetCode() string {
@@ -2018,7 +2070,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2082,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2095,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{31}
+	return file_filemeta_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -2068,7 +2120,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2132,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2145,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{32}
+	return file_filemeta_proto_rawDescGZIP(), []int{33}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -2151,7 +2203,10 @@ const file_filemeta_proto_rawDesc = "" +
 	"\vmodified_at\x18\x03 \x01(\x03R\n" +
 	"modifiedAt\x12 \n" +
 	"\vreservation\x18\x04 \x01(\x03R\vreservation\x12\x18\n" +
-	"\aclaimed\x18\x05 \x01(\bR\aclaimed\"O\n" +
+	"\aclaimed\x18\x05 \x01(\bR\aclaimed\"W\n" +
+	"\x11MakeFolderRequest\x12.\n" +
+	"\x05actor\x18\x01 \x01(\v2\x18.gopan.filemeta.v1.ActorR\x05actor\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"O\n" +
 	"\x11CommitManyRequest\x12:\n" +
 	"\acommits\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitRequestR\acommits\"R\n" +
 	"\x12CommitManyResponse\x12<\n" +
@@ -2240,13 +2295,15 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aVerdict\x12\x10\n" +
 	"\fVERDICT_USED\x10\x00\x12\x11\n" +
 	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_DELETE\x10\x022\x88\t\n" +
+	"\x0eVERDICT_DELETE\x10\x022\xdf\t\n" +
 	"\bFileMeta\x12E\n" +
 	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12H\n" +
 	"\aPrepare\x12\x19.gopan.filemeta.v1.Target\x1a\".gopan.filemeta.v1.PrepareResponse\x12M\n" +
 	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12Y\n" +
 	"\n" +
-	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12P\n" +
+	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12U\n" +
+	"\n" +
+	"MakeFolder\x12$.gopan.filemeta.v1.MakeFolderRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12P\n" +
 	"\aReserve\x12!.gopan.filemeta.v1.ReserveRequest\x1a\".gopan.filemeta.v1.ReserveResponse\x12M\n" +
 	"\x06Extend\x12 .gopan.filemeta.v1.ExtendRequest\x1a!.gopan.filemeta.v1.ExtendResponse\x12P\n" +
 	"\aRelease\x12!.gopan.filemeta.v1.ReleaseRequest\x1a\".gopan.filemeta.v1.ReleaseResponse\x12V\n" +
@@ -2272,7 +2329,7 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 }
 
 var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_filemeta_proto_goTypes = []any{
 	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
 	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
@@ -2284,87 +2341,91 @@ var file_filemeta_proto_goTypes = []any{
 	(*PrepareResponse)(nil),    // 7: gopan.filemeta.v1.PrepareResponse
 	(*Blob)(nil),               // 8: gopan.filemeta.v1.Blob
 	(*CommitRequest)(nil),      // 9: gopan.filemeta.v1.CommitRequest
-	(*CommitManyRequest)(nil),  // 10: gopan.filemeta.v1.CommitManyRequest
-	(*CommitManyResponse)(nil), // 11: gopan.filemeta.v1.CommitManyResponse
-	(*CommitOutcome)(nil),      // 12: gopan.filemeta.v1.CommitOutcome
-	(*Failure)(nil),            // 13: gopan.filemeta.v1.Failure
-	(*ReserveRequest)(nil),     // 14: gopan.filemeta.v1.ReserveRequest
-	(*ReserveResponse)(nil),    // 15: gopan.filemeta.v1.ReserveResponse
-	(*ExtendRequest)(nil),      // 16: gopan.filemeta.v1.ExtendRequest
-	(*ExtendResponse)(nil),     // 17: gopan.filemeta.v1.ExtendResponse
-	(*ReleaseRequest)(nil),     // 18: gopan.filemeta.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),    // 19: gopan.filemeta.v1.ReleaseResponse
-	(*CondemnRequest)(nil),     // 20: gopan.filemeta.v1.CondemnRequest
-	(*StoredBlob)(nil),         // 21: gopan.filemeta.v1.StoredBlob
-	(*CondemnResponse)(nil),    // 22: gopan.filemeta.v1.CondemnResponse
-	(*ForgetRequest)(nil),      // 23: gopan.filemeta.v1.ForgetRequest
-	(*ForgetResponse)(nil),     // 24: gopan.filemeta.v1.ForgetResponse
-	(*CommitResponse)(nil),     // 25: gopan.filemeta.v1.CommitResponse
-	(*Committed)(nil),          // 26: gopan.filemeta.v1.Committed
-	(*ScanBlobsRequest)(nil),   // 27: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 28: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 29: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 30: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 31: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 32: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 33: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 34: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 35: gopan.filemeta.v1.PutSumsResponse
+	(*MakeFolderRequest)(nil),  // 10: gopan.filemeta.v1.MakeFolderRequest
+	(*CommitManyRequest)(nil),  // 11: gopan.filemeta.v1.CommitManyRequest
+	(*CommitManyResponse)(nil), // 12: gopan.filemeta.v1.CommitManyResponse
+	(*CommitOutcome)(nil),      // 13: gopan.filemeta.v1.CommitOutcome
+	(*Failure)(nil),            // 14: gopan.filemeta.v1.Failure
+	(*ReserveRequest)(nil),     // 15: gopan.filemeta.v1.ReserveRequest
+	(*ReserveResponse)(nil),    // 16: gopan.filemeta.v1.ReserveResponse
+	(*ExtendRequest)(nil),      // 17: gopan.filemeta.v1.ExtendRequest
+	(*ExtendResponse)(nil),     // 18: gopan.filemeta.v1.ExtendResponse
+	(*ReleaseRequest)(nil),     // 19: gopan.filemeta.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),    // 20: gopan.filemeta.v1.ReleaseResponse
+	(*CondemnRequest)(nil),     // 21: gopan.filemeta.v1.CondemnRequest
+	(*StoredBlob)(nil),         // 22: gopan.filemeta.v1.StoredBlob
+	(*CondemnResponse)(nil),    // 23: gopan.filemeta.v1.CondemnResponse
+	(*ForgetRequest)(nil),      // 24: gopan.filemeta.v1.ForgetRequest
+	(*ForgetResponse)(nil),     // 25: gopan.filemeta.v1.ForgetResponse
+	(*CommitResponse)(nil),     // 26: gopan.filemeta.v1.CommitResponse
+	(*Committed)(nil),          // 27: gopan.filemeta.v1.Committed
+	(*ScanBlobsRequest)(nil),   // 28: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),  // 29: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),  // 30: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil), // 31: gopan.filemeta.v1.ReferencedResponse
+	(*CheckTreeRequest)(nil),   // 32: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),  // 33: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),            // 34: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil), // 35: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),    // 36: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
 	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
 	3,  // 1: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
 	0,  // 2: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
-	25, // 3: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	26, // 3: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
 	6,  // 4: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
 	8,  // 5: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
-	9,  // 6: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
-	12, // 7: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
-	25, // 8: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
-	13, // 9: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
-	6,  // 10: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
-	1,  // 11: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
-	8,  // 12: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
-	25, // 13: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	21, // 14: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
-	2,  // 15: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
-	5,  // 16: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
-	9,  // 17: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	8,  // 18: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	33, // 19: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	4,  // 20: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	6,  // 21: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	9,  // 22: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	10, // 23: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
-	14, // 24: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
-	16, // 25: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
-	18, // 26: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
-	27, // 27: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	29, // 28: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	20, // 29: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
-	23, // 30: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
-	31, // 31: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	34, // 32: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	8,  // 33: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	5,  // 34: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	7,  // 35: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	25, // 36: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	11, // 37: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
-	15, // 38: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
-	17, // 39: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
-	19, // 40: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
-	28, // 41: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	30, // 42: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	22, // 43: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
-	24, // 44: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
-	32, // 45: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	28, // 46: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	35, // 47: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	34, // [34:48] is the sub-list for method output_type
-	20, // [20:34] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	3,  // 6: gopan.filemeta.v1.MakeFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	9,  // 7: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
+	13, // 8: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	26, // 9: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
+	14, // 10: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
+	6,  // 11: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
+	1,  // 12: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
+	8,  // 13: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
+	26, // 14: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	22, // 15: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
+	2,  // 16: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
+	5,  // 17: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
+	9,  // 18: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
+	8,  // 19: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	34, // 20: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	4,  // 21: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	6,  // 22: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	9,  // 23: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	11, // 24: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	10, // 25: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
+	15, // 26: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	17, // 27: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	19, // 28: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	28, // 29: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	30, // 30: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	21, // 31: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	24, // 32: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	32, // 33: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	35, // 34: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	8,  // 35: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	5,  // 36: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	7,  // 37: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	26, // 38: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	12, // 39: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	26, // 40: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
+	16, // 41: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	18, // 42: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	20, // 43: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	29, // 44: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	31, // 45: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	23, // 46: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	25, // 47: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	33, // 48: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	29, // 49: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	36, // 50: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	36, // [36:51] is the sub-list for method output_type
+	21, // [21:36] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -2378,7 +2439,7 @@ func file_filemeta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
