@@ -35,6 +35,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	})
 
 	const content, key, wrong = "c4nary-content-of-a-file", "c4nary-idempotency-key", "c4nary-wrong-password"
+	body := content + strings.Repeat(" ", 100_000) // a file of the store, which can be damaged from outside
 	secrets := []string{content, key, wrong, adminPassword}
 	var replies []reply
 	ask := func(method, path, body string, headers ...string) reply {
@@ -78,18 +79,18 @@ func TestNoSecretGetsOut(t *testing.T) {
 	put := func(path, body string, headers ...string) reply {
 		return ask("PUT", "/api/v1/uploads/content?path="+path, body, append(headers, good)...)
 	}
-	if r := put("/a.txt", content, "Idempotency-Key: "+key); r.StatusCode >= 300 {
+	if r := put("/a.txt", body, "Idempotency-Key: "+key); r.StatusCode >= 300 {
 		t.Fatal(r.StatusCode, r.body)
 	}
-	if r := put("/a.txt", content, "Idempotency-Key: "+key); r.StatusCode >= 300 {
+	if r := put("/a.txt", body, "Idempotency-Key: "+key); r.StatusCode >= 300 {
 		t.Fatal(r.StatusCode, r.body)
 	}
-	put("/b.txt", content, "Idempotency-Key: "+key)
-	put("/c.txt", content, "Idempotency-Key: "+strings.Repeat(key, 100))
-	put("/d.txt", content, "Gopan-Digest: "+strings.Repeat("0", 64))
-	put("/e.txt", content, "Content-Encoding: gzip")
-	put("/f%0a.txt", content)
-	if got := ask("GET", "/api/v1/content?path=/a.txt", "", good); got.body != content {
+	put("/b.txt", body, "Idempotency-Key: "+key)
+	put("/c.txt", body, "Idempotency-Key: "+strings.Repeat(key, 100))
+	put("/d.txt", body, "Gopan-Digest: "+strings.Repeat("0", 64))
+	put("/e.txt", body, "Content-Encoding: gzip")
+	put("/f%0a.txt", body)
+	if got := ask("GET", "/api/v1/content?path=/a.txt", "", good); got.body != body {
 		t.Fatalf("the file is not there: %d", got.StatusCode)
 	}
 
@@ -106,7 +107,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	spoil(func(name string) error { return os.WriteFile(name, []byte(strings.ToUpper(content)), 0o600) })
+	spoil(func(name string) error { return os.WriteFile(name, []byte(strings.ToUpper(body)), 0o600) })
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL()+"/api/v1/content?path=/a.txt", nil)
 	if err != nil {
 		t.Fatal(err)

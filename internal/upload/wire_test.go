@@ -114,7 +114,7 @@ func (a answer) createdSize(t *testing.T) int64 {
 // B068: who asks before sending is told at once that the drive is too full, that the ETag is old, and so on; and is
 // asked for the body only when it can be kept.
 func TestExpectContinue(t *testing.T) {
-	s := newServer(t, 1000)
+	s := newServer(t, 200_000)
 	s.put(to("/f"), strings.NewReader("old")).node(t, 201)
 	before := s.state()
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestExpectContinue(t *testing.T) {
 		status  int
 		code    string
 	}{
-		{"over quota", []string{"Content-Length: 1000"}, 507, "quota_exceeded"},
+		{"over quota", []string{"Content-Length: 200000"}, 507, "quota_exceeded"},
 		{"far over quota", []string{"Content-Length: 9223372036854775807"}, 507, "quota_exceeded"},
 		{"old ETag", []string{"Content-Length: 10", `If-Match: "old"`}, 412, "stale"},
 		{"there already", []string{"Content-Length: 10", "If-None-Match: *"}, 412, "stale"},

@@ -51,11 +51,12 @@ func Init(dir, id string) error {
 
 // initSmall makes an empty small.db.
 func initSmall(dir string) error {
-	s, err := openSmall(dir, func(_ string, fn func() error) error { return fn() })
+	s := &small{path: path.Join(dir, smallFile)}
+	w, err := s.openWriter()
 	if err != nil {
 		return err
 	}
-	return s.close()
+	return w.close()
 }
 
 // writeID writes the id, all of it or nothing, and makes it and all names beside it last.

@@ -17,7 +17,7 @@ import (
 
 const testID = "test-store"
 
-func open(t *testing.T) *Store {
+func open(t testing.TB) *Store {
 	t.Helper()
 	dir := t.TempDir()
 	if err := Init(dir, testID); err != nil {
@@ -26,7 +26,7 @@ func open(t *testing.T) *Store {
 	return reopen(t, dir)
 }
 
-func reopen(t *testing.T, dir string) *Store {
+func reopen(t testing.TB, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir, testID)
 	if err != nil {

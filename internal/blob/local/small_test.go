@@ -34,7 +34,7 @@ func sql(t *testing.T, s *Store, query string, values ...driver.Value) {
 	}
 }
 
-func mustPut(t *testing.T, s *Store, data []byte) blob.Ref {
+func mustPut(t testing.TB, s *Store, data []byte) blob.Ref {
 	t.Helper()
 	if err := put(s, data, nil)(t.Context()); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestGathers(t *testing.T) {
 		return nil
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { mustPut(t, s, []byte("first")) })
+	wg.Go(func() { _ = s.small.put(blob.Digest{255}, []byte("x")) })
 	<-began
 	for i := range int64(writers) {
 		wg.Go(func() { _ = s.small.put(blob.Digest{byte(i)}, []byte("x")) })
@@ -104,6 +104,10 @@ func TestGathers(t *testing.T) {
 	wg.Wait()
 	if groups != 2 {
 		t.Errorf("%d groups", groups)
+	}
+	n := 0
+	if err := s.List(t.Context(), func(blob.Entry) error { n++; return nil }); err != nil || n != writers+1 {
+		t.Errorf("%d blobs, %v", n, err)
 	}
 }
 

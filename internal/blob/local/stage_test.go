@@ -53,7 +53,7 @@ func TestStagedZeros(t *testing.T) {
 	s := open(t)
 	data := make([]byte, 2*blob.BlockSize+1)
 	st, _ := begun(t, s, int64(len(data)))
-	if err := st.Commit(t.Context(), sumsOf(t, data)); err != nil {
+	if err := st.Commit(t.Context(), sumsOf(data)); err != nil {
 		t.Fatal(err)
 	}
 	wantBytes(t, s, blob.Ref{Digest: blobtest.DigestOf(data), Size: int64(len(data))}, data)
@@ -71,7 +71,7 @@ func TestStagedIsYoung(t *testing.T) {
 	if err := os.Chtimes(path, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Commit(t.Context(), sumsOf(t, data)); err != nil {
+	if err := st.Commit(t.Context(), sumsOf(data)); err != nil {
 		t.Fatal(err)
 	}
 	if gone, err := s.Delete(t.Context(), blobtest.DigestOf(data), time.Now().Add(-time.Hour)); gone || err != nil {
@@ -87,7 +87,7 @@ func TestCommitAgainAfterCrash(t *testing.T) {
 	if err := writeParts(t.Context(), st, data); err != nil {
 		t.Fatal(err)
 	}
-	sums := sumsOf(t, data)
+	sums := sumsOf(data)
 	if err := st.Commit(t.Context(), sums); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestCommitWithoutLinks(t *testing.T) {
 	if err := writeParts(t.Context(), st, data); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Commit(t.Context(), sumsOf(t, data)); err != nil {
+	if err := st.Commit(t.Context(), sumsOf(data)); err != nil {
 		t.Fatal(err)
 	}
 	wantNoRest(t, s)
@@ -137,7 +137,7 @@ func TestStragglerAfterCommit(t *testing.T) {
 	if err := writeParts(t.Context(), st, data); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.Commit(t.Context(), sumsOf(t, data)); err != nil {
+	if err := st.Commit(t.Context(), sumsOf(data)); err != nil {
 		t.Fatal(err)
 	}
 	ref := blob.Ref{Digest: blobtest.DigestOf(data), Size: blob.BlockSize}
