@@ -84,7 +84,17 @@ func startUpload(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	s := &upload.Service{Blobs: stores, Tree: p.tree(), Slots: make(chan struct{}, p.Config.Limits.Uploads)}
+	values, err := p.values()
+	if err != nil {
+		return err
+	}
+	l, d := p.Config.Limits, p.Config.Dedupe
+	s := &upload.Service{
+		Blobs: stores, Tree: p.tree(), Users: userpb.NewUserClient(p.conn("user")), KV: values,
+		Slots: make(chan struct{}, l.Uploads), UserUploads: l.UserUploads, Memory: &upload.Memory{Size: l.BlockMemory},
+		RequestBlocks: l.RequestBlocks, Batch: upload.Batch{Files: l.BatchFiles, Bytes: l.BatchBytes},
+		Life: p.Config.Uploads.Life, Dedupe: upload.Dedupe{Others: d.Scope == "global", MinSize: d.MinSize},
+	}
 	p.routes = append(p.routes, upload.Routes(s)...)
 	return nil
 }

@@ -24,7 +24,7 @@ func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := blob.Local(blob.Unstaged{Store: local})
+	all := blob.Local(local)
 	p.onStop("blob store", func(context.Context) error { return local.Close() })
 	for _, name := range p.Config.Blob.StoreNames() {
 		s, err := p.openStore(ctx, name, p.Config.Blob.Stores[name])
@@ -84,7 +84,7 @@ func (p *Process) openFolderStore(name, dir string) (blob.Stager, error) {
 		return nil, err
 	}
 	p.onStop("store "+name, func(context.Context) error { return s.Close() })
-	return blob.Unstaged{Store: s}, nil
+	return s, nil
 }
 
 // openRemote opens a store far away. One that does not answer is opened when it is needed.

@@ -33,6 +33,7 @@ type Config struct {
 	Drive    Drive    `yaml:"drive"`
 	Blob     Blob     `yaml:"blob"`
 	Uploads  Uploads  `yaml:"uploads"`
+	Dedupe   Dedupe   `yaml:"dedupe"`
 	Download Download `yaml:"download"`
 	Limits   Limits   `yaml:"limits"`
 	Work     Work     `yaml:"work"`
@@ -81,11 +82,22 @@ type Uploads struct {
 	Life time.Duration `yaml:"life"`
 }
 
+// Dedupe is about content that is here already.
+type Dedupe struct {
+	Scope   string `yaml:"scope"`
+	MinSize int64  `yaml:"minSize"`
+}
+
 // Limits bound what callers may take.
 type Limits struct {
-	Uploads      int           `yaml:"uploads"`
-	StallTimeout time.Duration `yaml:"stallTimeout"`
-	JSONTimeout  time.Duration `yaml:"jsonTimeout"`
+	Uploads       int           `yaml:"uploads"`
+	UserUploads   int           `yaml:"userUploads"`
+	RequestBlocks int64         `yaml:"requestBlocks"`
+	BlockMemory   int64         `yaml:"blockMemory"`
+	BatchFiles    int           `yaml:"batchFiles"`
+	BatchBytes    int64         `yaml:"batchBytes"`
+	StallTimeout  time.Duration `yaml:"stallTimeout"`
+	JSONTimeout   time.Duration `yaml:"jsonTimeout"`
 
 	UserDownloads  int   `yaml:"userDownloads"`
 	UserRate       int64 `yaml:"userRate"`
@@ -119,9 +131,11 @@ func Default() Config {
 		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:     Blob{Verify: "first"},
 		Uploads:  Uploads{Life: 72 * time.Hour},
+		Dedupe:   Dedupe{Scope: "global", MinSize: 16 << 20},
 		Download: Download{RedirectMinSize: 16 << 20, RedirectLife: 5 * time.Minute},
 		Limits: Limits{
-			Uploads: 512, StallTimeout: time.Minute, JSONTimeout: 30 * time.Second, UserDownloads: 32, ArchiveEntries: 100_000,
+			Uploads: 512, UserUploads: 64, RequestBlocks: 16, BlockMemory: 256 << 20, BatchFiles: 1000, BatchBytes: 64 << 20,
+			StallTimeout: time.Minute, JSONTimeout: 30 * time.Second, UserDownloads: 32, ArchiveEntries: 100_000,
 		},
 		Work: Work{
 			Every: time.Hour, Grace: 48 * time.Hour, Confirm: time.Hour, SumRate: 64 << 20,
@@ -225,21 +239,14 @@ func (c Config) Check() error {
 	if c.Uploads.Life < time.Hour {
 		bad("uploads.life: %v is shorter than 1h", c.Uploads.Life)
 	}
-	if c.Limits.Uploads < 1 {
-		bad("limits.uploads: less than 1")
-	}
-	if c.Limits.StallTimeout < time.Second || c.Limits.JSONTimeout < time.Second {
-		bad("limits: stallTimeout and jsonTimeout are at least 1s")
-	}
-	if c.Limits.UserDownloads < 0 || c.Limits.ArchiveEntries < 0 || c.Limits.ArchiveBytes < 0 {
-		bad("limits: userDownloads, archiveEntries and archiveBytes are not negative")
-	}
-	if c.Limits.UserRate != 0 && c.Limits.UserRate < 16<<10 {
-		bad("limits.userRate: %d is less than 16384 bytes a second", c.Limits.UserRate)
+	oneOf(bad, "dedupe.scope", c.Dedupe.Scope, "global", "user")
+	if c.Dedupe.MinSize < 1 {
+		bad("dedupe.minSize: less than 1")
 	}
 	if c.Download.RedirectMinSize < 0 || c.Download.RedirectLife < time.Second || c.Download.RedirectLife > time.Hour {
 		bad("download: redirectMinSize is not negative, redirectLife is between 1s and 1h")
 	}
+	c.Limits.check(bad)
 	if c.Work.Every < time.Second || c.Work.SumRate < 0 {
 		bad("work: every is at least 1s, sumRate is not negative")
 	}
@@ -254,6 +261,34 @@ func (c Config) Check() error {
 	}
 	return errors.Join(wrong...)
 }
+
+// check says what is wrong with the limits.
+func (l Limits) check(bad func(format string, a ...any)) {
+	if l.UserDownloads < 0 || l.ArchiveEntries < 0 || l.ArchiveBytes < 0 {
+		bad("limits: userDownloads, archiveEntries and archiveBytes are not negative")
+	}
+	if l.UserRate != 0 && l.UserRate < 16<<10 {
+		bad("limits.userRate: %d is less than 16384 bytes a second", l.UserRate)
+	}
+	for name, n := range map[string]int64{
+		"uploads": int64(l.Uploads), "userUploads": int64(l.UserUploads), "requestBlocks": l.RequestBlocks,
+		"batchFiles": int64(l.BatchFiles), "batchBytes": l.BatchBytes,
+	} {
+		if n < 1 {
+			bad("limits.%s: less than 1", name)
+		}
+	}
+	// The blocks of a request may have to wait for one another in memory, and one user has half of it at most.
+	if least := 2 * l.RequestBlocks * blockSize; l.BlockMemory < least {
+		bad("limits.blockMemory: less than %d, which two requests of limits.requestBlocks may take", least)
+	}
+	if l.StallTimeout < time.Second || l.JSONTimeout < time.Second {
+		bad("limits: stallTimeout and jsonTimeout are at least 1s")
+	}
+}
+
+// blockSize in bytes, as in package blob.
+const blockSize = 4 << 20
 
 func oneOf(bad func(format string, a ...any), name, value string, of ...string) {
 	if !slices.Contains(of, value) {

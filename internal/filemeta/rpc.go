@@ -77,3 +77,24 @@ func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (
 	}
 	return out, nil
 }
+
+// MakeFolder implements the RPC. A folder that is there already costs a look.
+func (s *Service) MakeFolder(ctx context.Context, req *filemetapb.MakeFolderRequest) (*filemetapb.CommitResponse, error) {
+	const op = errs.Op("filemeta.MakeFolder")
+	user := UserID(req.GetActor().GetUserId())
+	p, err := drivepath.Parse(req.GetPath())
+	if err != nil {
+		return nil, errs.Wrap(op, err)
+	}
+	at, err := s.stat(ctx, user, p)
+	if err == nil && at.Kind == folder {
+		return &filemetapb.CommitResponse{Node: toPB(at.node, at.path)}, nil
+	}
+	if err != nil && !errs.Is(errs.NotFound, err) {
+		return nil, errs.Wrap(op, err)
+	}
+	if at, err = s.createFolder(ctx, user, p, true, ""); err != nil {
+		return nil, errs.Wrap(op, err)
+	}
+	return &filemetapb.CommitResponse{Node: toPB(at.node, at.path), Created: true}, nil
+}

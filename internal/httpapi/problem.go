@@ -119,6 +119,12 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// Outcome is what a Problem would say of an error that is one of several in an answer.
+func Outcome(r *http.Request, err error) (status int, code, title string) {
+	code = string(errs.CodeOf(err))
+	return StatusOf(err), code, sentence(readerLanguage(r), code, errs.KindOf(err))
+}
+
 // WriteJSON answers with a value.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)

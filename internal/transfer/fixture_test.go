@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	})
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: w.tree}}})
 	w.Service = &transfer.Service{
-		Blobs: blob.Local(blob.Unstaged{Store: w.store}), Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
+		Blobs: blob.Local(w.store), Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
 	}
 	return w
 }
@@ -114,7 +114,7 @@ func (w *world) file(path string, data []byte) (int64, blob.Ref) {
 func (w *world) second() (dir string) {
 	w.t.Helper()
 	dir, s := openStore(w.t)
-	w.Blobs.All = append(w.Blobs.All, blob.Named{Name: "second", Stager: blob.Unstaged{Store: s}})
+	w.Blobs.All = append(w.Blobs.All, blob.Named{Name: "second", Stager: s})
 	return dir
 }
 

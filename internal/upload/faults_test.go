@@ -21,7 +21,7 @@ import (
 
 // faulty is a store in which one kind of operation fails.
 type faulty struct {
-	blob.Store
+	blob.Stager
 	op  string
 	err error
 	// after so many operations of that kind that went well.
@@ -40,7 +40,7 @@ func (f *faulty) Create(ctx context.Context, size int64) (blob.Pending, error) {
 	if err := f.fail("create"); err != nil {
 		return nil, err
 	}
-	p, err := f.Store.Create(ctx, size)
+	p, err := f.Stager.Create(ctx, size)
 	return &faultyPending{p, f}, err
 }
 
@@ -89,9 +89,9 @@ func TestStoreFails(t *testing.T) {
 		for _, k := range kinds {
 			t.Run(fmt.Sprint(op.name, op.after, op.size, k.code), func(t *testing.T) {
 				for _, path := range []string{"/d/f", "/new/g"} {
-					f := &faulty{Store: s.store, op: op.name, err: k.err, after: op.after}
+					f := &faulty{Stager: s.store, op: op.name, err: k.err, after: op.after}
 					stores := s.up.Blobs
-					s.up.Blobs = blob.Local(blob.Unstaged{Store: f})
+					s.up.Blobs = blob.Local(f)
 					defer func() { s.up.Blobs = stores }()
 					a := s.put(to(path, "parents=true"), bytes.NewReader(large[:op.size]))
 					a.wantProblem(t, k.status, k.code)

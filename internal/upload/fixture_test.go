@@ -14,10 +14,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/zeromicro/go-zero/core/logx"
+	"google.golang.org/grpc"
 
 	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/blob"
@@ -27,7 +30,9 @@ import (
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/httpapi"
+	kvlocal "github.com/livil/gopan/internal/kv/local"
 	"github.com/livil/gopan/internal/pb/filemetapb"
+	"github.com/livil/gopan/internal/pb/userpb"
 	"github.com/livil/gopan/internal/rpc"
 	"github.com/livil/gopan/internal/upload"
 )
@@ -53,6 +58,32 @@ type server struct {
 	tree  *filemeta.Service
 	// up is the service under test; a test may change it before its first request.
 	up *upload.Service
+	// kv keeps the sessions; its clock, the tree's and the service's is clock's.
+	kv    *kvlocal.Store
+	clock *clock
+	// signIns are the sessions that live.
+	signIns *signIns
+}
+
+// clock is the time of day, and what a test adds to it.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// signIns is a user role that knows which sessions live: those of user n have the id 100*n, until they are ended.
+type signIns struct {
+	userpb.UserClient
+	ended sync.Map
+}
+
+func (s *signIns) Authenticate(_ context.Context, in *userpb.AuthenticateRequest, _ ...grpc.CallOption) (*userpb.Principal, error) {
+	id := in.GetSessionId()
+	if _, ended := s.ended.Load(id); ended || id%100 != 0 {
+		return nil, errs.E(errs.Unauthenticated, "test.Authenticate")
+	}
+	return &userpb.Principal{UserId: id / 100, SessionId: id}, nil
 }
 
 func newServer(t *testing.T, quota int64) *server {
@@ -73,29 +104,55 @@ func newServer(t *testing.T, quota int64) *server {
 	if err := d.Migrate(t.Context(), dbDir); err != nil {
 		t.Fatal(err)
 	}
-	s.tree = &filemeta.Service{DB: d, DefaultQuota: quota}
+	s.clock = new(clock)
+	s.tree = &filemeta.Service{DB: d, DefaultQuota: quota, Now: s.clock.Now}
 	log := eventlocal.New(s.tree.Apply)
 	s.tree.Log = log
 	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s.tree}}})
-	s.up = &upload.Service{Blobs: blob.Local(blob.Unstaged{Store: s.store}), Tree: filemetapb.NewFileMetaClient(conn)}
+	if s.kv, err = kvlocal.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	s.kv.Now, s.signIns = s.clock.Now, new(signIns)
+	s.up = &upload.Service{
+		Blobs: blob.Local(s.store), Tree: filemetapb.NewFileMetaClient(conn), Users: s.signIns, KV: s.kv, Now: s.clock.Now,
+		Memory: &upload.Memory{Size: 256 << 20}, Dedupe: upload.Dedupe{Others: true, MinSize: 16 << 20},
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(log.Close(), d.Close(), s.store.Close(), s.kv.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	s.url, s.addr = s.serve(s.up)
+	return s
+}
+
+// serve serves a replica of the role, beside the tree, until the test ends.
+func (s *server) serve(up *upload.Service) (url, addr string) {
+	s.t.Helper()
 	api := &httpapi.Server{
-		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), upload.Routes(s.up)...), Check: check,
+		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), upload.Routes(up)...), Check: check,
 	}
 	h, err := api.Handler()
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	ts := httptest.NewUnstartedServer(nil)
 	ts.Config = httpapi.NewHTTPServer(h, nil)
 	ts.Start()
-	s.url, s.addr = ts.URL, ts.Listener.Addr().String()
-	t.Cleanup(func() {
-		ts.Close()
-		if err := errors.Join(log.Close(), d.Close(), s.store.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	s.t.Cleanup(ts.Close)
+	return ts.URL, ts.Listener.Addr().String()
+}
+
+// replica is another process of the role on the same store, kv and tree: a server whose requests go there.
+func (s *server) replica() *server {
+	s.t.Helper()
+	other := *s
+	other.up = &upload.Service{
+		Blobs: s.up.Blobs, Tree: s.up.Tree, Users: s.up.Users, KV: s.up.KV, Now: s.up.Now, Memory: &upload.Memory{Size: 256 << 20},
+		Dedupe: s.up.Dedupe,
+	}
+	other.url, other.addr = s.serve(other.up)
+	return &other
 }
 
 // check knows the tokens of two users, "1" and "2".
@@ -104,7 +161,7 @@ func check(_ context.Context, c auth.Credential) (auth.Principal, error) {
 	if err != nil {
 		return auth.Principal{}, errs.E(errs.Unauthenticated, "test.check")
 	}
-	return auth.Principal{UserID: id, Role: "user"}, nil
+	return auth.Principal{UserID: id, Role: "user", SessionID: 100 * id}, nil
 }
 
 // answer is a response that was read to its end.
@@ -157,7 +214,7 @@ func (a answer) node(t *testing.T, status int) httpapi.Node {
 	if err := json.Unmarshal(a.body, &n); err != nil || a.StatusCode != status {
 		t.Fatalf("%d %s, want %d and a node", a.StatusCode, a.body, status)
 	}
-	if a.Request.Method == http.MethodPut && a.Header.Get("Etag") != n.ETag {
+	if a.Header.Get("Etag") != n.ETag {
 		t.Errorf("ETag %q, the node's is %q", a.Header.Get("Etag"), n.ETag)
 	}
 	return n

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"strings"
 
+	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/errs"
 )
 
@@ -57,6 +58,21 @@ func parseReprDigest(header string) (sums wholeSums, err error) {
 		sums = append(sums, wholeSum{name, h, want})
 	}
 	return sums, nil
+}
+
+// parseContentDigest reads a Content-Digest header (RFC 9530, section 2), of which SHA-256 is looked at; nil: none.
+func parseContentDigest(header string) (*blob.Sum, error) {
+	sums, err := parseReprDigest(header)
+	if err != nil {
+		return nil, errs.E(errs.Invalid, "upload.parseContentDigest", errs.Code("bad_digest"), errs.Field("Content-Digest"))
+	}
+	for _, s := range sums {
+		if s.name == "sha-256" {
+			sum := blob.Sum(s.want)
+			return &sum, nil
+		}
+	}
+	return nil, nil
 }
 
 func (s wholeSums) hashes() []hash.Hash {

@@ -6,14 +6,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
+	"sync"
 	"time"
 
-	"github.com/livil/gopan/internal/auth"
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/errs"
-	"github.com/livil/gopan/internal/httpapi"
+	"github.com/livil/gopan/internal/kv"
 	"github.com/livil/gopan/internal/pb/filemetapb"
+	"github.com/livil/gopan/internal/pb/userpb"
 )
 
 // Service takes uploads.
@@ -22,8 +24,51 @@ type Service struct {
 	Blobs *blob.Stores
 	// Tree is the filemeta role.
 	Tree filemetapb.FileMetaClient
+	// Users is the user role.
+	Users userpb.UserClient
+	// KV keeps sessions, shared by all processes of the role.
+	KV kv.Store
 	// Slots bounds how many bodies are received at once; more are told to come again. Nil: no bound.
 	Slots chan struct{}
+	// UserUploads bounds how many bodies of blocks one user sends at once; 0: no bound.
+	UserUploads int
+	// Memory holds blocks on their way in. It is not nil.
+	Memory *Memory
+	// Life of a session after its last block; 0 means 72 hours.
+	Life time.Duration
+	// RequestBlocks is how many blocks a request may carry; 0 means 16.
+	RequestBlocks int64
+	// Batch bounds what a request with many files may carry.
+	Batch Batch
+	// Dedupe says when content that is here need not be sent.
+	Dedupe Dedupe
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	sending map[int64]int // bodies that a user sends now
+
+	once   sync.Once
+	lately *lru.Cache[int64, time.Time] // until when a sign-in counts as alive
+	reads  *blob.Verifier
+}
+
+func (s *Service) init() {
+	s.once.Do(func() {
+		s.lately, _ = lru.New[int64, time.Time](1 << 12) // fails for a size below 1 only
+		s.reads = &blob.Verifier{Store: s.Blobs}
+	})
+}
+
+func (s *Service) alive() *lru.Cache[int64, time.Time] {
+	s.init()
+	return s.lately
+}
+
+// verifier reads stored content, and lets no byte pass that its sum does not vouch for.
+func (s *Service) verifier() *blob.Verifier {
+	s.init()
+	return s.reads
 }
 
 // put is one file in one request.
@@ -58,13 +103,7 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	ref, err := blob.Write(ctx, s.Blobs.For(ready.GetDrive(), p.target.GetSize()), from, blob.Want{
 		Size: p.target.GetSize(), Digest: p.digest, Limit: ready.GetAvailable(), Hashes: p.sums.hashes(),
 		Check: func(blocks []blob.Sum) error {
-			switch len(blocks) { // the plain SHA-256 of all there is
-			case 0:
-				none := blob.DigestOf(nil)
-				b.Sha256 = none[:]
-			case 1:
-				b.Sha256 = blocks[0][:]
-			}
+			b.Sha256 = plainSHA256(blocks)
 			return p.sums.check()
 		},
 	})
@@ -89,6 +128,18 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	return done, nil
 }
 
+// plainSHA256 is the SHA-256 of a content with these blocks, where it is known: when there is one at most.
+func plainSHA256(blocks []blob.Sum) []byte {
+	switch len(blocks) {
+	case 0:
+		none := blob.DigestOf(nil)
+		return none[:]
+	case 1:
+		return blocks[0][:]
+	}
+	return nil
+}
+
 // bodyReader tells a body that broke off from every other failure.
 type bodyReader struct {
 	r   io.Reader
@@ -106,72 +157,3 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// PutContent implements API.
-func (s *Service) PutContent(w http.ResponseWriter, r *http.Request) error {
-	const op = errs.Op("upload.PutContent")
-	who, err := auth.From(r.Context())
-	if err != nil {
-		return err
-	}
-	var req PutContentRequest
-	if err := httpapi.Parse(r, &req); err != nil {
-		return err
-	}
-	if r.Header.Get("Content-Range") != "" { // RFC 9110, section 14.5: it would be taken for the whole
-		return errs.E(errs.Invalid, op, errs.Code("bad_field"), errs.Field("Content-Range"))
-	}
-	p := put{target: &filemetapb.Target{
-		Actor: &filemetapb.Actor{UserId: who.UserID}, Path: req.Path, Parents: req.Parents, Conflict: conflicts[req.Conflict],
-		IfMatch: req.IfMatch, Size: r.ContentLength,
-	}}
-	if p.target.IdempotencyKey, err = httpapi.IdempotencyKey(req.IdempotencyKey); err != nil {
-		return err
-	}
-	switch req.IfNoneMatch {
-	case "":
-	case "*":
-		p.target.IfNoneMatch = true
-	default:
-		return errs.E(errs.Invalid, op, errs.Code("bad_field"), errs.Field("If-None-Match"))
-	}
-	if req.ModifiedAt != "" {
-		t, err := time.Parse(time.RFC3339, req.ModifiedAt)
-		if err != nil || t.Year() < 1970 || t.Year() > 9999 {
-			return errs.E(errs.Invalid, op, errs.Code("bad_time"), errs.Field("modifiedAt"))
-		}
-		p.modifiedAt = t.UnixMilli()
-	}
-	if req.GopanDigest != "" {
-		if p.digest, err = blob.ParseDigest(req.GopanDigest); err != nil {
-			return errs.E(errs.Invalid, op, errs.Code("bad_digest"), errs.Field("Gopan-Digest"))
-		}
-		if p.digest == (blob.Digest{}) { // no content has it, and further down it would pass for none announced
-			return errs.E(errs.Invalid, op, errs.Code("digest_mismatch"), errs.Field("Gopan-Digest"))
-		}
-	}
-	if p.sums, err = parseReprDigest(req.ReprDigest); err != nil {
-		return err
-	}
-	done, err := s.Put(r.Context(), p, r.Body)
-	if err != nil {
-		if errs.Is(errs.Invalid, err) && errs.CodeOf(err) == "bad_path" {
-			return errs.E(errs.Invalid, op, errs.Code("bad_path"), errs.Field("path"), err)
-		}
-		return err
-	}
-	status := http.StatusOK
-	if done.GetCreated() {
-		status = http.StatusCreated
-	}
-	w.Header().Set("ETag", done.GetNode().GetEtag())
-	return httpapi.WriteJSON(w, status, httpapi.NodeOf(done.GetNode(), false))
-}
-
-var conflicts = map[string]filemetapb.Conflict{
-	"replace": filemetapb.Conflict_CONFLICT_REPLACE,
-	"rename":  filemetapb.Conflict_CONFLICT_RENAME,
-	"fail":    filemetapb.Conflict_CONFLICT_FAIL,
-}
-
-var _ API = (*Service)(nil)

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) (s kv.Store, expire func(d time.D
 	t.Run("Values", func(t *testing.T) { values(t, open) })
 	t.Run("Swap", func(t *testing.T) { swap(t, open) })
 	t.Run("Add", func(t *testing.T) { add(t, open) })
+	t.Run("Many", func(t *testing.T) { many(t, open) })
 	t.Run("Cancelled", func(t *testing.T) {
 		s, _ := open(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -65,6 +66,48 @@ func values(t *testing.T, open func(*testing.T) (kv.Store, func(time.Duration)))
 	must(t, s.Delete(t.Context(), "b"))
 	must(t, s.Delete(t.Context(), "b"))
 	wantValue(t, s, "b", "")
+}
+
+// Many values are those that Get gives, whether the store can give them at once or not.
+func many(t *testing.T, open func(*testing.T) (kv.Store, func(time.Duration))) {
+	s, expire := open(t)
+	var keys, want []string
+	for i := range 2*kv.MaxMany + 3 {
+		key, value := fmt.Sprint("k", i), ""
+		if i%3 > 0 {
+			value = fmt.Sprint("v", i)
+			must(t, s.Set(t.Context(), key, []byte(value), time.Duration(i%3)*time.Hour))
+		}
+		keys, want = append(keys, key), append(want, value)
+	}
+	must(t, s.Set(t.Context(), "empty", nil, time.Hour))
+	check := func(keys, want []string) {
+		t.Helper()
+		for name, s := range map[string]kv.Store{"at once": s, "one by one": struct{ kv.Store }{s}} {
+			values, err := kv.GetMany(t.Context(), s, keys)
+			if err != nil || len(values) != len(keys) {
+				t.Fatalf("%s: %d values, %v; want %d", name, len(values), err, len(keys))
+			}
+			for i, v := range values {
+				if string(v) != want[i] || (v == nil) != (want[i] == "") {
+					t.Fatalf("%s: %s is %q, want %q", name, keys[i], v, want[i])
+				}
+			}
+		}
+	}
+	check(keys, want)
+	check(nil, nil)
+	check([]string{"k1", "none", "k1"}, []string{"v1", "", "v1"})
+	if v, err := kv.GetMany(t.Context(), s, []string{"empty"}); err != nil || v[0] == nil || len(v[0]) != 0 {
+		t.Errorf("an empty value is %q, %v", v, err)
+	}
+	expire(90 * time.Minute)
+	for i := range want {
+		if i%3 == 1 {
+			want[i] = ""
+		}
+	}
+	check(keys, want)
 }
 
 func swap(t *testing.T, open func(*testing.T) (kv.Store, func(time.Duration))) {

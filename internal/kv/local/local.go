@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // registers "sqlite"
@@ -24,7 +25,10 @@ type Store struct {
 	db *sql.DB
 }
 
-var _ kv.Store = (*Store)(nil)
+var (
+	_ kv.Store = (*Store)(nil)
+	_ kv.Many  = (*Store)(nil)
+)
 
 const fileName = "kv.db"
 
@@ -71,6 +75,43 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 		return nil, fail("kv.Get", err)
 	}
 	return v, nil
+}
+
+// GetMany implements kv.Many.
+func (s *Store) GetMany(ctx context.Context, keys []string) ([][]byte, error) {
+	const op = errs.Op("kv.GetMany")
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	at, args := make(map[string][]int, len(keys)), make([]any, 1, len(keys)+1)
+	args[0] = s.now()
+	for i, k := range keys {
+		if at[k] == nil {
+			args = append(args, k)
+		}
+		at[k] = append(at[k], i)
+	}
+	rows, err := s.db.QueryContext(ctx, "SELECT key, value FROM kv WHERE expires_at > ? AND key IN (?"+
+		strings.Repeat(", ?", len(args)-2)+")", args...)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	defer rows.Close()
+	values := make([][]byte, len(keys))
+	for rows.Next() {
+		var k string
+		var v []byte
+		if err := rows.Scan(&k, &v); err != nil {
+			return nil, fail(op, err)
+		}
+		for _, i := range at[k] {
+			values[i] = nonNil(v)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fail(op, err)
+	}
+	return values, nil
 }
 
 // Set implements kv.Store.

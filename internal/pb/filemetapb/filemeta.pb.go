@@ -883,6 +883,58 @@ func (x *CommitRequest) GetClaimed() bool {
 	return false
 }
 
+type MakeFolderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Actor         *Actor                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeFolderRequest) Reset() {
+	*x = MakeFolderRequest{}
+	mi := &file_filemeta_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeFolderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeFolderRequest) ProtoMessage() {}
+
+func (x *MakeFolderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeFolderRequest.ProtoReflect.Descriptor instead.
+func (*MakeFolderRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MakeFolderRequest) GetActor() *Actor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *MakeFolderRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 type CommitManyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of one actor; at most 1,000.
@@ -893,7 +945,7 @@ type CommitManyRequest struct {
 
 func (x *CommitManyRequest) Reset() {
 	*x = CommitManyRequest{}
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +957,7 @@ func (x *CommitManyRequest) String() string {
 func (*CommitManyRequest) ProtoMessage() {}
 
 func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[9]
+	mi := &file_filemeta_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +970,7 @@ func (x *CommitManyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyRequest.ProtoReflect.Descriptor instead.
 func (*CommitManyRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{9}
+	return file_filemeta_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CommitManyRequest) GetCommits() []*CommitRequest {
@@ -938,7 +990,7 @@ type CommitManyResponse struct {
 
 func (x *CommitManyResponse) Reset() {
 	*x = CommitManyResponse{}
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1002,7 @@ func (x *CommitManyResponse) String() string {
 func (*CommitManyResponse) ProtoMessage() {}
 
 func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[10]
+	mi := &file_filemeta_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1015,7 @@ func (x *CommitManyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitManyResponse.ProtoReflect.Descriptor instead.
 func (*CommitManyResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{10}
+	return file_filemeta_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CommitManyResponse) GetOutcomes() []*CommitOutcome {
@@ -985,7 +1037,7 @@ type CommitOutcome struct {
 
 func (x *CommitOutcome) Reset() {
 	*x = CommitOutcome{}
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1049,7 @@ func (x *CommitOutcome) String() string {
 func (*CommitOutcome) ProtoMessage() {}
 
 func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[11]
+	mi := &file_filemeta_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1062,7 @@ func (x *CommitOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitOutcome.ProtoReflect.Descriptor instead.
 func (*CommitOutcome) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{11}
+	return file_filemeta_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CommitOutcome) GetDone() *CommitResponse {
@@ -1038,7 +1090,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1102,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[12]
+	mi := &file_filemeta_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1115,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{12}
+	return file_filemeta_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Failure) GetKind() int32 {
@@ -1103,7 +1155,7 @@ type ReserveRequest struct {
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1167,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[13]
+	mi := &file_filemeta_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1180,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{13}
+	return file_filemeta_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReserveRequest) GetTarget() *Target {
@@ -1175,7 +1227,7 @@ type ReserveResponse struct {
 
 func (x *ReserveResponse) Reset() {
 	*x = ReserveResponse{}
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1239,7 @@ func (x *ReserveResponse) String() string {
 func (*ReserveResponse) ProtoMessage() {}
 
 func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[14]
+	mi := &file_filemeta_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1252,7 @@ func (x *ReserveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveResponse.ProtoReflect.Descriptor instead.
 func (*ReserveResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{14}
+	return file_filemeta_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReserveResponse) GetReservation() int64 {
@@ -1248,7 +1300,7 @@ type ExtendRequest struct {
 
 func (x *ExtendRequest) Reset() {
 	*x = ExtendRequest{}
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1312,7 @@ func (x *ExtendRequest) String() string {
 func (*ExtendRequest) ProtoMessage() {}
 
 func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[15]
+	mi := &file_filemeta_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1325,7 @@ func (x *ExtendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendRequest.ProtoReflect.Descriptor instead.
 func (*ExtendRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{15}
+	return file_filemeta_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExtendRequest) GetReservation() int64 {
@@ -1298,7 +1350,7 @@ type ExtendResponse struct {
 
 func (x *ExtendResponse) Reset() {
 	*x = ExtendResponse{}
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1362,7 @@ func (x *ExtendResponse) String() string {
 func (*ExtendResponse) ProtoMessage() {}
 
 func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[16]
+	mi := &file_filemeta_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1375,7 @@ func (x *ExtendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendResponse.ProtoReflect.Descriptor instead.
 func (*ExtendResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{16}
+	return file_filemeta_proto_rawDescGZIP(), []int{17}
 }
 
 type ReleaseRequest struct {
@@ -1335,7 +1387,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1399,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[17]
+	mi := &file_filemeta_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1412,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{17}
+	return file_filemeta_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReleaseRequest) GetReservation() int64 {
@@ -1378,7 +1430,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1442,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[18]
+	mi := &file_filemeta_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1455,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{18}
+	return file_filemeta_proto_rawDescGZIP(), []int{19}
 }
 
 type CondemnRequest struct {
@@ -1422,7 +1474,7 @@ type CondemnRequest struct {
 
 func (x *CondemnRequest) Reset() {
 	*x = CondemnRequest{}
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1486,7 @@ func (x *CondemnRequest) String() string {
 func (*CondemnRequest) ProtoMessage() {}
 
 func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[19]
+	mi := &file_filemeta_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1499,7 @@ func (x *CondemnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnRequest.ProtoReflect.Descriptor instead.
 func (*CondemnRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{19}
+	return file_filemeta_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CondemnRequest) GetStore() string {
@@ -1489,7 +1541,7 @@ type StoredBlob struct {
 
 func (x *StoredBlob) Reset() {
 	*x = StoredBlob{}
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1553,7 @@ func (x *StoredBlob) String() string {
 func (*StoredBlob) ProtoMessage() {}
 
 func (x *StoredBlob) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[20]
+	mi := &file_filemeta_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1566,7 @@ func (x *StoredBlob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredBlob.ProtoReflect.Descriptor instead.
 func (*StoredBlob) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{20}
+	return file_filemeta_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StoredBlob) GetDigest() []byte {
@@ -1541,7 +1593,7 @@ type CondemnResponse struct {
 
 func (x *CondemnResponse) Reset() {
 	*x = CondemnResponse{}
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1605,7 @@ func (x *CondemnResponse) String() string {
 func (*CondemnResponse) ProtoMessage() {}
 
 func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[21]
+	mi := &file_filemeta_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1618,7 @@ func (x *CondemnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CondemnResponse.ProtoReflect.Descriptor instead.
 func (*CondemnResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{21}
+	return file_filemeta_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CondemnResponse) GetVerdicts() []Verdict {
@@ -1586,7 +1638,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1650,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[22]
+	mi := &file_filemeta_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1663,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{22}
+	return file_filemeta_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ForgetRequest) GetStore() string {
@@ -1636,7 +1688,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1700,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[23]
+	mi := &file_filemeta_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,13 +1713,13 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{23}
+	return file_filemeta_proto_rawDescGZIP(), []int{24}
 }
 
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// False: the file was there and has a new version.
+	// False: the file was there and has a new version, or the folder was there.
 	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1675,7 +1727,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1739,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[24]
+	mi := &file_filemeta_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1752,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{24}
+	return file_filemeta_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CommitResponse) GetNode() *Node {
@@ -1731,7 +1783,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1795,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[25]
+	mi := &file_filemeta_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1808,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{25}
+	return file_filemeta_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Committed) GetRequest() *CommitRequest {
@@ -1790,7 +1842,7 @@ type ScanBlobsRequest struct {
 
 func (x *ScanBlobsRequest) Reset() {
 	*x = ScanBlobsRequest{}
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1854,7 @@ func (x *ScanBlobsRequest) String() string {
 func (*ScanBlobsRequest) ProtoMessage() {}
 
 func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[26]
+	mi := &file_filemeta_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1867,7 @@ func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ScanBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{26}
+	return file_filemeta_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScanBlobsRequest) GetAfter() []byte {
@@ -1841,7 +1893,7 @@ type ScanBlobsResponse struct {
 
 func (x *ScanBlobsResponse) Reset() {
 	*x = ScanBlobsResponse{}
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +1905,7 @@ func (x *ScanBlobsResponse) String() string {
 func (*ScanBlobsResponse) ProtoMessage() {}
 
 func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +1918,7 @@ func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsResponse.ProtoReflect.Descriptor instead.
 func (*ScanBlobsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{27}
+	return file_filemeta_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ScanBlobsResponse) GetBlobs() []*Blob {
@@ -1885,7 +1937,7 @@ type ReferencedRequest struct {
 
 func (x *ReferencedRequest) Reset() {
 	*x = ReferencedRequest{}
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1949,7 @@ func (x *ReferencedRequest) String() string {
 func (*ReferencedRequest) ProtoMessage() {}
 
 func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1962,7 @@ func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedRequest.ProtoReflect.Descriptor instead.
 func (*ReferencedRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{28}
+	return file_filemeta_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReferencedRequest) GetDigests() [][]byte {
@@ -1929,7 +1981,7 @@ type ReferencedResponse struct {
 
 func (x *ReferencedResponse) Reset() {
 	*x = ReferencedResponse{}
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +1993,7 @@ func (x *ReferencedResponse) String() string {
 func (*ReferencedResponse) ProtoMessage() {}
 
 func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2006,7 @@ func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedResponse.ProtoReflect.Descriptor instead.
 func (*ReferencedResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{29}
+	return file_filemeta_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReferencedResponse) GetDigests() [][]byte {
@@ -1974,7 +2026,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2038,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2051,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{30}
+	return file_filemeta_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -2022,7 +2074,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2086,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2099,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{31}
+	return file_filemeta_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -2089,7 +2141,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2153,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2166,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{32}
+	return file_filemeta_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Problem) GetCode() string {
@@ -2141,7 +2193,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[33]
+	mi := &file_filemeta_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2205,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[33]
+	mi := &file_filemeta_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2218,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{33}
+	return file_filemeta_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -2191,7 +2243,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[34]
+	mi := &file_filemeta_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2255,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[34]
+	mi := &file_filemeta_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2268,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{34}
+	return file_filemeta_proto_rawDescGZIP(), []int{35}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -2282,7 +2334,10 @@ const file_filemeta_proto_rawDesc = "" +
 	"\vmodified_at\x18\x03 \x01(\x03R\n" +
 	"modifiedAt\x12 \n" +
 	"\vreservation\x18\x04 \x01(\x03R\vreservation\x12\x18\n" +
-	"\aclaimed\x18\x05 \x01(\bR\aclaimed\"O\n" +
+	"\aclaimed\x18\x05 \x01(\bR\aclaimed\"W\n" +
+	"\x11MakeFolderRequest\x12.\n" +
+	"\x05actor\x18\x01 \x01(\v2\x18.gopan.filemeta.v1.ActorR\x05actor\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"O\n" +
 	"\x11CommitManyRequest\x12:\n" +
 	"\acommits\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitRequestR\acommits\"R\n" +
 	"\x12CommitManyResponse\x12<\n" +
@@ -2371,7 +2426,8 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aVerdict\x12\x10\n" +
 	"\fVERDICT_USED\x10\x00\x12\x11\n" +
 	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_DELETE\x10\x022\xe3\t\n" +
+	"\x0eVERDICT_DELETE\x10\x022\xba\n" +
+	"\n" +
 	"\bFileMeta\x12E\n" +
 	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12Y\n" +
 	"\n" +
@@ -2379,7 +2435,9 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aPrepare\x12\x19.gopan.filemeta.v1.Target\x1a\".gopan.filemeta.v1.PrepareResponse\x12M\n" +
 	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12Y\n" +
 	"\n" +
-	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12P\n" +
+	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12U\n" +
+	"\n" +
+	"MakeFolder\x12$.gopan.filemeta.v1.MakeFolderRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12P\n" +
 	"\aReserve\x12!.gopan.filemeta.v1.ReserveRequest\x1a\".gopan.filemeta.v1.ReserveResponse\x12M\n" +
 	"\x06Extend\x12 .gopan.filemeta.v1.ExtendRequest\x1a!.gopan.filemeta.v1.ExtendResponse\x12P\n" +
 	"\aRelease\x12!.gopan.filemeta.v1.ReleaseRequest\x1a\".gopan.filemeta.v1.ReleaseResponse\x12V\n" +
@@ -2405,7 +2463,7 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 }
 
 var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_filemeta_proto_goTypes = []any{
 	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
 	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
@@ -2419,32 +2477,33 @@ var file_filemeta_proto_goTypes = []any{
 	(*PrepareResponse)(nil),    // 9: gopan.filemeta.v1.PrepareResponse
 	(*Blob)(nil),               // 10: gopan.filemeta.v1.Blob
 	(*CommitRequest)(nil),      // 11: gopan.filemeta.v1.CommitRequest
-	(*CommitManyRequest)(nil),  // 12: gopan.filemeta.v1.CommitManyRequest
-	(*CommitManyResponse)(nil), // 13: gopan.filemeta.v1.CommitManyResponse
-	(*CommitOutcome)(nil),      // 14: gopan.filemeta.v1.CommitOutcome
-	(*Failure)(nil),            // 15: gopan.filemeta.v1.Failure
-	(*ReserveRequest)(nil),     // 16: gopan.filemeta.v1.ReserveRequest
-	(*ReserveResponse)(nil),    // 17: gopan.filemeta.v1.ReserveResponse
-	(*ExtendRequest)(nil),      // 18: gopan.filemeta.v1.ExtendRequest
-	(*ExtendResponse)(nil),     // 19: gopan.filemeta.v1.ExtendResponse
-	(*ReleaseRequest)(nil),     // 20: gopan.filemeta.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),    // 21: gopan.filemeta.v1.ReleaseResponse
-	(*CondemnRequest)(nil),     // 22: gopan.filemeta.v1.CondemnRequest
-	(*StoredBlob)(nil),         // 23: gopan.filemeta.v1.StoredBlob
-	(*CondemnResponse)(nil),    // 24: gopan.filemeta.v1.CondemnResponse
-	(*ForgetRequest)(nil),      // 25: gopan.filemeta.v1.ForgetRequest
-	(*ForgetResponse)(nil),     // 26: gopan.filemeta.v1.ForgetResponse
-	(*CommitResponse)(nil),     // 27: gopan.filemeta.v1.CommitResponse
-	(*Committed)(nil),          // 28: gopan.filemeta.v1.Committed
-	(*ScanBlobsRequest)(nil),   // 29: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 30: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 31: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 32: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 33: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 34: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 35: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 36: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 37: gopan.filemeta.v1.PutSumsResponse
+	(*MakeFolderRequest)(nil),  // 12: gopan.filemeta.v1.MakeFolderRequest
+	(*CommitManyRequest)(nil),  // 13: gopan.filemeta.v1.CommitManyRequest
+	(*CommitManyResponse)(nil), // 14: gopan.filemeta.v1.CommitManyResponse
+	(*CommitOutcome)(nil),      // 15: gopan.filemeta.v1.CommitOutcome
+	(*Failure)(nil),            // 16: gopan.filemeta.v1.Failure
+	(*ReserveRequest)(nil),     // 17: gopan.filemeta.v1.ReserveRequest
+	(*ReserveResponse)(nil),    // 18: gopan.filemeta.v1.ReserveResponse
+	(*ExtendRequest)(nil),      // 19: gopan.filemeta.v1.ExtendRequest
+	(*ExtendResponse)(nil),     // 20: gopan.filemeta.v1.ExtendResponse
+	(*ReleaseRequest)(nil),     // 21: gopan.filemeta.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),    // 22: gopan.filemeta.v1.ReleaseResponse
+	(*CondemnRequest)(nil),     // 23: gopan.filemeta.v1.CondemnRequest
+	(*StoredBlob)(nil),         // 24: gopan.filemeta.v1.StoredBlob
+	(*CondemnResponse)(nil),    // 25: gopan.filemeta.v1.CondemnResponse
+	(*ForgetRequest)(nil),      // 26: gopan.filemeta.v1.ForgetRequest
+	(*ForgetResponse)(nil),     // 27: gopan.filemeta.v1.ForgetResponse
+	(*CommitResponse)(nil),     // 28: gopan.filemeta.v1.CommitResponse
+	(*Committed)(nil),          // 29: gopan.filemeta.v1.Committed
+	(*ScanBlobsRequest)(nil),   // 30: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),  // 31: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),  // 32: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil), // 33: gopan.filemeta.v1.ReferencedResponse
+	(*CheckTreeRequest)(nil),   // 34: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),  // 35: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),            // 36: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil), // 37: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),    // 38: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
 	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
@@ -2452,58 +2511,61 @@ var file_filemeta_proto_depIdxs = []int32{
 	5,  // 2: gopan.filemeta.v1.ListFolderResponse.nodes:type_name -> gopan.filemeta.v1.Node
 	3,  // 3: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
 	0,  // 4: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
-	27, // 5: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	28, // 5: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
 	8,  // 6: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
 	10, // 7: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
-	11, // 8: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
-	14, // 9: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
-	27, // 10: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
-	15, // 11: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
-	8,  // 12: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
-	1,  // 13: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
-	10, // 14: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
-	27, // 15: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	23, // 16: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
-	2,  // 17: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
-	5,  // 18: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
-	11, // 19: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	10, // 20: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	35, // 21: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	4,  // 22: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	6,  // 23: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
-	8,  // 24: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	11, // 25: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	12, // 26: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
-	16, // 27: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
-	18, // 28: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
-	20, // 29: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
-	29, // 30: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	31, // 31: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	22, // 32: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
-	25, // 33: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
-	33, // 34: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	36, // 35: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	10, // 36: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	5,  // 37: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	7,  // 38: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
-	9,  // 39: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	27, // 40: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	13, // 41: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
-	17, // 42: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
-	19, // 43: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
-	21, // 44: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
-	30, // 45: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	32, // 46: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	24, // 47: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
-	26, // 48: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
-	34, // 49: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	30, // 50: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	37, // 51: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	37, // [37:52] is the sub-list for method output_type
-	22, // [22:37] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	3,  // 8: gopan.filemeta.v1.MakeFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	11, // 9: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
+	15, // 10: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	28, // 11: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
+	16, // 12: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
+	8,  // 13: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
+	1,  // 14: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
+	10, // 15: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
+	28, // 16: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	24, // 17: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
+	2,  // 18: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
+	5,  // 19: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
+	11, // 20: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
+	10, // 21: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	36, // 22: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	4,  // 23: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	6,  // 24: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
+	8,  // 25: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	11, // 26: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	13, // 27: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	12, // 28: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
+	17, // 29: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	19, // 30: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	21, // 31: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	30, // 32: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	32, // 33: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	23, // 34: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	26, // 35: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	34, // 36: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	37, // 37: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	10, // 38: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	5,  // 39: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	7,  // 40: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
+	9,  // 41: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	28, // 42: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	14, // 43: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	28, // 44: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
+	18, // 45: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	20, // 46: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	22, // 47: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	31, // 48: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	33, // 49: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	25, // 50: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	27, // 51: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	35, // 52: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	31, // 53: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	38, // 54: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	39, // [39:55] is the sub-list for method output_type
+	23, // [23:39] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -2517,7 +2579,7 @@ func file_filemeta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	FileMeta_Prepare_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Prepare"
 	FileMeta_Commit_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Commit"
 	FileMeta_CommitMany_FullMethodName  = "/gopan.filemeta.v1.FileMeta/CommitMany"
+	FileMeta_MakeFolder_FullMethodName  = "/gopan.filemeta.v1.FileMeta/MakeFolder"
 	FileMeta_Reserve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Reserve"
 	FileMeta_Extend_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Extend"
 	FileMeta_Release_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Release"
@@ -54,6 +55,8 @@ type FileMetaClient interface {
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// CommitMany makes several Commits of one actor at once, each on its own account.
 	CommitMany(ctx context.Context, in *CommitManyRequest, opts ...grpc.CallOption) (*CommitManyResponse, error)
+	// MakeFolder makes a folder, and those above it that are missing. One that is there is no error.
+	MakeFolder(ctx context.Context, in *MakeFolderRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
 	// also tells who holds the content already, and what it might be made from.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...grpc.CallOption) (*ReserveResponse, error)
@@ -130,6 +133,16 @@ func (c *fileMetaClient) CommitMany(ctx context.Context, in *CommitManyRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CommitManyResponse)
 	err := c.cc.Invoke(ctx, FileMeta_CommitMany_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) MakeFolder(ctx context.Context, in *MakeFolderRequest, opts ...grpc.CallOption) (*CommitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommitResponse)
+	err := c.cc.Invoke(ctx, FileMeta_MakeFolder_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +265,8 @@ type FileMetaServer interface {
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
 	// CommitMany makes several Commits of one actor at once, each on its own account.
 	CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error)
+	// MakeFolder makes a folder, and those above it that are missing. One that is there is no error.
+	MakeFolder(context.Context, *MakeFolderRequest) (*CommitResponse, error)
 	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
 	// also tells who holds the content already, and what it might be made from.
 	Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error)
@@ -298,6 +313,9 @@ func (UnimplementedFileMetaServer) Commit(context.Context, *CommitRequest) (*Com
 }
 func (UnimplementedFileMetaServer) CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CommitMany not implemented")
+}
+func (UnimplementedFileMetaServer) MakeFolder(context.Context, *MakeFolderRequest) (*CommitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MakeFolder not implemented")
 }
 func (UnimplementedFileMetaServer) Reserve(context.Context, *ReserveRequest) (*ReserveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Reserve not implemented")
@@ -436,6 +454,24 @@ func _FileMeta_CommitMany_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FileMetaServer).CommitMany(ctx, req.(*CommitManyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_MakeFolder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MakeFolderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).MakeFolder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_MakeFolder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).MakeFolder(ctx, req.(*MakeFolderRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -646,6 +682,10 @@ var FileMeta_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CommitMany",
 			Handler:    _FileMeta_CommitMany_Handler,
+		},
+		{
+			MethodName: "MakeFolder",
+			Handler:    _FileMeta_MakeFolder_Handler,
 		},
 		{
 			MethodName: "Reserve",

@@ -1,0 +1,77 @@
+package upload
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/livil/gopan/internal/auth"
+	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/drivepath"
+	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/httpapi"
+	"github.com/livil/gopan/internal/pb/filemetapb"
+)
+
+// PutBatch implements API.
+func (s *Service) PutBatch(w http.ResponseWriter, r *http.Request) error {
+	const op = errs.Op("upload.PutBatch")
+	who, err := auth.From(r.Context())
+	if err != nil {
+		return err
+	}
+	var req BatchRequest
+	if err := httpapi.Parse(r, &req); err != nil {
+		return err
+	}
+	if ct := r.Header.Get("Content-Type"); ct != "application/x-tar" {
+		return errs.E(errs.Unsupported, op, errs.Code("not_tar"))
+	}
+	b := &batch{
+		Service: s, user: &filemetapb.Actor{UserId: who.UserID}, conflict: conflicts[req.Conflict],
+		limits: s.Batch.orDefault(), slots: make(chan struct{}, groupPuts),
+	}
+	if b.base, err = drivepath.Parse(req.Path); err != nil {
+		return inPath(err)
+	}
+	release, err := s.admit(who.UserID)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if b.drive, err = s.driveOf(r.Context(), b.user); err != nil {
+		return err
+	}
+	if err := b.take(r.Context(), http.MaxBytesReader(w, r.Body, b.limits.stream())); err != nil {
+		return err
+	}
+	out := BatchResponse{Results: make([]BatchResult, len(b.all))}
+	for i, e := range b.all {
+		out.Results[i] = e.show(r)
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, out)
+}
+
+// show is what became of an entry, as the API shows it.
+func (e *entry) show(r *http.Request) BatchResult {
+	out := BatchResult{Path: e.path}
+	if e.err != nil {
+		out.Status, out.Code, out.Title = httpapi.Outcome(r, e.err)
+		return out
+	}
+	out.Status = statusOf(e.done)
+	out.Node = httpapi.NodeOf(e.done.GetNode(), e.path == drivepath.Root.String())
+	return out
+}
+
+// driveOf gives the drive that a user's files go to, where new content's store depends on it; else 0.
+func (s *Service) driveOf(ctx context.Context, user *filemetapb.Actor) (int64, error) {
+	if !slices.ContainsFunc(s.Blobs.Rules, func(r blob.Rule) bool { return r.Drive != 0 }) {
+		return 0, nil
+	}
+	// Something of any name can be put into the drive's root: what is asked is which drive that is.
+	ready, err := s.Tree.Prepare(ctx, &filemetapb.Target{
+		Actor: user, Path: "/-", Conflict: filemetapb.Conflict_CONFLICT_RENAME, Size: -1,
+	})
+	return ready.GetDrive(), errs.Wrap("upload.driveOf", err)
+}
