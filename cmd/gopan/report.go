@@ -106,6 +106,16 @@ func (r *report) Advance(it *client.Item, n int64) {
 	r.show.advance(it, at)
 }
 
+// Kept implements client.Progress: such bytes are done, and say nothing of how fast others go.
+func (r *report) Kept(it *client.Item, n int64) {
+	r.mu.Lock()
+	r.moving[it] += n
+	at := r.moving[it]
+	r.doneByte += n
+	r.mu.Unlock()
+	r.show.advance(it, at)
+}
+
 // Done implements client.Progress.
 func (r *report) Done(it *client.Item, o client.Outcome, err error) {
 	r.mu.Lock()
@@ -154,6 +164,9 @@ func (r *report) tell(it *client.Item, o client.Outcome, err error) {
 	if it.Digest != "" {
 		e["digest"] = it.Digest
 	}
+	if it.Kept > 0 {
+		e["kept"] = it.Kept
+	}
 	if err != nil {
 		e["error"] = explain(err)
 		e["exit"] = exitCode(err)
@@ -194,7 +207,7 @@ func (r *report) finish(sum client.Summary, whole bool) {
 	took := r.now().Sub(r.began)
 	if r.s.flags.json {
 		r.printJSON(map[string]any{
-			"event": "summary", "files": sum.Files, "bytes": sum.Bytes, "folders": sum.Folders,
+			"event": "summary", "files": sum.Files, "bytes": sum.Bytes, "kept": sum.Kept, "folders": sum.Folders,
 			"unchanged": sum.Unchanged, "skipped": sum.Skipped, "failed": sum.Failed, "seconds": took.Seconds(),
 		})
 		return
@@ -213,6 +226,9 @@ func (d direction) sum(s client.Summary, took time.Duration, whole bool) string 
 	l := say(t, s.Files, bytesText(s.Bytes), timeText(took), bytesText(perSecond(s.Bytes, took)))
 	if s.Files == 0 && s.Failed == 0 && whole {
 		l = say(d.nothing)
+	}
+	if s.Kept > 0 {
+		l += say(text{"; %s were there already", ";另有 %s 已经存在"}, bytesText(s.Kept))
 	}
 	for _, part := range []struct {
 		n int64
