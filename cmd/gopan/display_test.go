@@ -94,6 +94,8 @@ func TestReportCounts(t *testing.T) {
 		t.Error("time left before the totals are known")
 	}
 	r.Planned()
+	r.Read(&client.Item{Local: "huge", Size: 3 << 30})
+	r.Read(a)
 	r.Start(a)
 	r.Advance(a, 60)
 	if st := r.status(); st.bytes != 60 || st.files != 0 {
@@ -116,6 +118,9 @@ func TestReportCounts(t *testing.T) {
 	}
 	r.finish(client.Summary{Files: 1, Bytes: 100, Kept: 2048, Unchanged: 1, Skipped: 1, Failed: 1}, true)
 	got := stderr.String()
+	if strings.Count(got, "reading ") != 1 || !strings.Contains(got, "reading huge (3.0 GiB)") {
+		t.Errorf("what is read is not said, or too often: %q", got)
+	}
 	for _, want := range []string{"gopan: c: disk on fire\n", "gopan: d: skipped", "sent 1 file, 100 B, in ", "; 2.0 KiB were there already; 1 unchanged; 1 skipped; 1 failed\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)

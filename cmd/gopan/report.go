@@ -36,6 +36,9 @@ type display interface {
 	close()
 }
 
+// longRead is from what size on a file takes more than a moment to read.
+const longRead = 2 << 30
+
 // report follows a transfer: it counts, shows, and prints what went wrong.
 type report struct {
 	s    *session
@@ -85,6 +88,13 @@ func (r *report) Planned() {
 	r.mu.Lock()
 	r.planned = true
 	r.mu.Unlock()
+}
+
+// Read implements client.Progress. What takes longer than a moment is said.
+func (r *report) Read(it *client.Item) {
+	if it.Size >= longRead && !r.s.flags.json && !r.s.flags.quiet {
+		r.line(say(text{"reading %s (%s), to send only what the drive lacks", "正在读取 %s(%s),以便只发送网盘缺少的部分"}, printable(it.Local), bytesText(it.Size)))
+	}
 }
 
 // Start implements client.Progress.

@@ -128,6 +128,7 @@ func (r *record) Planned() {
 	r.planned = true
 }
 
+func (r *record) Read(*Item)  {}
 func (r *record) Start(*Item) {}
 
 func (r *record) Advance(it *Item, n int64) {

@@ -128,6 +128,7 @@ func (l *largeFile) sum(ctx context.Context, before *begun) error {
 	if before != nil && before.Size == l.it.Size && before.Modified.Equal(l.info.ModTime()) && before.Stamp == l.stamp {
 		l.sums = before.Sums
 	} else {
+		l.progress.Read(l.it)
 		if l.sums, err = sumBlocks(ctx, l.f, l.it.Size); err != nil {
 			return err
 		}
@@ -183,10 +184,15 @@ func (l *largeFile) open(ctx context.Context, before *begun) (*upload, error) {
 	if before != nil {
 		l.ticket = newTicket(before.ID, before.Token)
 		u, err := l.Client.getUpload(ctx, l.ticket, l.it.Size)
-		if err == nil {
-			l.claim.touch(time.Now())
+		switch {
+		case err != nil:
+			return nil, err
+		case u.Node != nil:
+			// It was complete once, and its file has become another since.
+			return nil, errUploadGone
 		}
-		return u, err
+		l.claim.touch(time.Now())
+		return u, nil
 	}
 	u, err := l.Client.createUpload(ctx, l.it.Remote, l.it.Size, l.sums, l.opt)
 	if err != nil {

@@ -339,6 +339,31 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// An upload that was complete before its process could forget it does not stand for the file that is there now.
+func TestResumeOfWhatIsComplete(t *testing.T) {
+	x := newSender(t, random(t, fiveBlocks))
+	x.interrupt(2)
+	kept, _ := filepath.Glob(filepath.Join(x.state.Dir, "*"))
+	if len(kept) != 1 {
+		t.Fatalf("kept: %v", kept)
+	}
+	note, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.s.Intercept(nil)
+	x.ok("/d/f")
+	x.s.Put("/d/f", []byte("by somebody else"), time.Now())
+	write(t, kept[0], note)
+	later := time.Now().Add(time.Hour)
+	if err := errors.Join(os.Chmod(kept[0], 0o600), os.Chtimes(kept[0], later, later)); err != nil {
+		t.Fatal(err)
+	}
+	if sum := x.ok("/d/f"); sum.Files != 1 {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // The second run does not read the file before it sends, for its sums are kept.
 func TestSumsAreKept(t *testing.T) {
 	x := newSender(t, random(t, fiveBlocks))

@@ -57,6 +57,8 @@ type Progress interface {
 	// Plan adds to what there is to do; Planned says that nothing more will be added.
 	Plan(files, bytes int64)
 	Planned()
+	// Read says that a large file is being read, to know what the other side has of it.
+	Read(it *Item)
 	// Start says that a file begins to move, Advance that n of its bytes did. n is negative when an attempt
 	// failed and its bytes must go again.
 	Start(it *Item)
@@ -201,6 +203,7 @@ type silent struct{}
 
 func (silent) Plan(int64, int64)          {}
 func (silent) Planned()                   {}
+func (silent) Read(*Item)                 {}
 func (silent) Start(*Item)                {}
 func (silent) Advance(*Item, int64)       {}
 func (silent) Kept(*Item, int64)          {}
