@@ -61,7 +61,6 @@ type Server struct {
 	nextFile  int
 	uploads   map[string]*upload
 	others    map[string][]byte
-	proofs    int
 }
 
 // New starts a server with an empty drive; it ends with the test.
