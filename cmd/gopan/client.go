@@ -87,7 +87,7 @@ func clientCommand(use string, short, long text, min, max int, run func(ctx cont
 // transferFlags adds the flags of commands that move files.
 func transferFlags(cmd *cobra.Command, f *clientFlags) {
 	flags := cmd.Flags()
-	flags.IntVar(&f.parallel, "parallel", 8, say(text{"how many files to move at once", "同时传输的文件数"}))
+	flags.IntVar(&f.parallel, "parallel", 8, say(text{"how many requests may move bytes at once", "同时传输数据的请求数"}))
 	flags.IntVar(&f.retries, "retries", 10, say(text{"how often to try a request before giving up", "放弃之前每个请求尝试的次数"}))
 }
 

@@ -374,8 +374,9 @@ func TestInterrupt(t *testing.T) {
 		t.Run(row.dst, func(t *testing.T) {
 			sh := newShell(t)
 			sh.login()
-			for i := range 60 {
-				sh.write(fmt.Sprintf("d/%d", i), "x")
+			// Larger than what goes in batches.
+			for i := range 30 {
+				sh.write(fmt.Sprintf("d/%d", i), strings.Repeat("x", 1<<20+1))
 			}
 			// The real program, so that the signal finds its real handlers.
 			cmd := gopan(t.Context(), nil, "put", "-r", "--parallel", "1", "d", row.dst)
@@ -384,7 +385,7 @@ func TestInterrupt(t *testing.T) {
 			var puts atomic.Int32
 			reached, over := make(chan struct{}), make(chan struct{})
 			sh.server.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.Method == http.MethodPut && puts.Add(1) == 20 {
+				if r.Method == http.MethodPut && puts.Add(1) == 10 {
 					close(reached)
 					<-over
 				}
@@ -427,7 +428,7 @@ func TestInterrupt(t *testing.T) {
 			if row.dst == "/dir/" {
 				base += "/d"
 			}
-			for i := range 60 {
+			for i := range 30 {
 				if sh.server.Get(fmt.Sprintf("%s/%d", base, i)) == nil {
 					t.Fatalf("%d is missing", i)
 				}

@@ -19,8 +19,8 @@ func putCommand() *cobra.Command {
 	cmd, f := clientCommand("put [-r] [-T] SRC... DST",
 		text{"Upload files and folders", "上传文件和文件夹"},
 		text{
-			"Upload files, or folders with -r. If DST is a folder of the drive, or ends in a slash, or there are several\nSRC, they go into it; otherwise DST is the new path. \"DIR/.\" means what is in DIR. \"-\" is the standard input.\n\nFiles that the drive has already, unchanged, are not sent again, so an upload that was interrupted goes on\nwhere it was. Symbolic links inside folders are not followed.",
-			"上传文件,加 -r 可上传文件夹。若 DST 是网盘中的文件夹、以斜杠结尾或有多个 SRC,则放入其中;\n否则 DST 就是新的路径。\"DIR/.\" 表示 DIR 中的内容,\"-\" 表示标准输入。\n\n网盘中已有且未改变的文件不会重复发送,因此中断的上传可以接着进行。不跟随文件夹中的符号链接。",
+			"Upload files, or folders with -r. If DST is a folder of the drive, or ends in a slash, or there are several\nSRC, they go into it; otherwise DST is the new path. \"DIR/.\" means what is in DIR. \"-\" is the standard input.\n\nWhat the drive has already is not sent again: files that are the same, the same content under another name, and\nthe unchanged parts of a large file. So an upload that was interrupted goes on where it was when the same\ncommand is run again. Symbolic links inside folders are not followed.",
+			"上传文件,加 -r 可上传文件夹。若 DST 是网盘中的文件夹、以斜杠结尾或有多个 SRC,则放入其中;\n否则 DST 就是新的路径。\"DIR/.\" 表示 DIR 中的内容,\"-\" 表示标准输入。\n\n网盘中已有的内容不会重复发送:相同的文件、其他名称下的相同内容,以及大文件中未改变的部分。\n因此,再次运行同一命令即可从中断处继续上传。不跟随文件夹中的符号链接。",
 		}, 2, -1,
 		func(ctx context.Context, s *session, args []string) error {
 			return s.put(ctx, args[:len(args)-1], args[len(args)-1], recursive, exact)
@@ -55,6 +55,10 @@ func (s *session) put(ctx context.Context, srcs []string, dst string, recursive,
 	if len(srcs) == 1 && srcs[0] == "-" {
 		return s.putStdin(ctx, c, at, into)
 	}
+	store, err := s.store()
+	if err != nil {
+		return err
+	}
 	var pairs []client.Pair
 	again := sameCommand
 	for _, src := range srcs {
@@ -80,7 +84,7 @@ func (s *session) put(ctx context.Context, srcs []string, dst string, recursive,
 		pairs = append(pairs, client.Pair{Local: src, Remote: to})
 	}
 	return s.transfer(ctx, sent, again, func(p client.Progress) (client.Summary, error) {
-		t := client.Transfer{Client: c, Parallel: s.flags.parallel, Progress: p}
+		t := client.Transfer{Client: c, Parallel: s.flags.parallel, Progress: p, Unfinished: store.Unfinished()}
 		return t.PutTree(ctx, pairs)
 	})
 }

@@ -94,13 +94,19 @@ func TestReportCounts(t *testing.T) {
 		t.Error("time left before the totals are known")
 	}
 	r.Planned()
+	r.Read(&client.Item{Local: "huge", Size: 3 << 30})
+	r.Read(a)
 	r.Start(a)
 	r.Advance(a, 60)
 	if st := r.status(); st.bytes != 60 || st.files != 0 {
 		t.Errorf("under way: %+v", st)
 	}
 	r.Advance(a, -60)
-	r.Advance(a, 90)
+	r.Kept(a, 30)
+	r.Advance(a, 60)
+	if st := r.status(); st.bytes != 90 || r.rate.bytes != 60 {
+		t.Errorf("with bytes that were there: %+v, of which %d moved; want 90 and 60", st, r.rate.bytes)
+	}
 	r.Done(a, client.Moved, nil)
 	r.Done(b, client.Unchanged, nil)
 	r.Start(c)
@@ -110,9 +116,12 @@ func TestReportCounts(t *testing.T) {
 	if st := r.status(); st.files != 3 || st.bytes != 300 || st.allFiles != 4 || st.allBytes != 400 {
 		t.Errorf("at the end: %+v", st)
 	}
-	r.finish(client.Summary{Files: 1, Bytes: 100, Unchanged: 1, Skipped: 1, Failed: 1}, true)
+	r.finish(client.Summary{Files: 1, Bytes: 100, Kept: 2048, Unchanged: 1, Skipped: 1, Failed: 1}, true)
 	got := stderr.String()
-	for _, want := range []string{"gopan: c: disk on fire\n", "gopan: d: skipped", "sent 1 file, 100 B, in ", "; 1 unchanged; 1 skipped; 1 failed\n"} {
+	if strings.Count(got, "reading ") != 1 || !strings.Contains(got, "reading huge (3.0 GiB)") {
+		t.Errorf("what is read is not said, or too often: %q", got)
+	}
+	for _, want := range []string{"gopan: c: disk on fire\n", "gopan: d: skipped", "sent 1 file, 100 B, in ", "; 2.0 KiB were there already; 1 unchanged; 1 skipped; 1 failed\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

@@ -36,6 +36,9 @@ type display interface {
 	close()
 }
 
+// longRead is from what size on a file takes more than a moment to read.
+const longRead = 2 << 30
+
 // report follows a transfer: it counts, shows, and prints what went wrong.
 type report struct {
 	s    *session
@@ -87,6 +90,13 @@ func (r *report) Planned() {
 	r.mu.Unlock()
 }
 
+// Read implements client.Progress. What takes longer than a moment is said.
+func (r *report) Read(it *client.Item) {
+	if it.Size >= longRead && !r.s.flags.json && !r.s.flags.quiet {
+		r.line(say(text{"reading %s (%s), to send only what the drive lacks", "正在读取 %s(%s),以便只发送网盘缺少的部分"}, printable(it.Local), bytesText(it.Size)))
+	}
+}
+
 // Start implements client.Progress.
 func (r *report) Start(it *client.Item) {
 	r.mu.Lock()
@@ -102,6 +112,16 @@ func (r *report) Advance(it *client.Item, n int64) {
 	at := r.moving[it]
 	r.doneByte += n
 	r.rate.bytes += n
+	r.mu.Unlock()
+	r.show.advance(it, at)
+}
+
+// Kept implements client.Progress: such bytes are done, and say nothing of how fast others go.
+func (r *report) Kept(it *client.Item, n int64) {
+	r.mu.Lock()
+	r.moving[it] += n
+	at := r.moving[it]
+	r.doneByte += n
 	r.mu.Unlock()
 	r.show.advance(it, at)
 }
@@ -154,6 +174,9 @@ func (r *report) tell(it *client.Item, o client.Outcome, err error) {
 	if it.Digest != "" {
 		e["digest"] = it.Digest
 	}
+	if it.Kept > 0 {
+		e["kept"] = it.Kept
+	}
 	if err != nil {
 		e["error"] = explain(err)
 		e["exit"] = exitCode(err)
@@ -194,7 +217,7 @@ func (r *report) finish(sum client.Summary, whole bool) {
 	took := r.now().Sub(r.began)
 	if r.s.flags.json {
 		r.printJSON(map[string]any{
-			"event": "summary", "files": sum.Files, "bytes": sum.Bytes, "folders": sum.Folders,
+			"event": "summary", "files": sum.Files, "bytes": sum.Bytes, "kept": sum.Kept, "folders": sum.Folders,
 			"unchanged": sum.Unchanged, "skipped": sum.Skipped, "failed": sum.Failed, "seconds": took.Seconds(),
 		})
 		return
@@ -213,6 +236,9 @@ func (d direction) sum(s client.Summary, took time.Duration, whole bool) string 
 	l := say(t, s.Files, bytesText(s.Bytes), timeText(took), bytesText(perSecond(s.Bytes, took)))
 	if s.Files == 0 && s.Failed == 0 && whole {
 		l = say(d.nothing)
+	}
+	if s.Kept > 0 {
+		l += say(text{"; %s were there already", ";另有 %s 已经存在"}, bytesText(s.Kept))
 	}
 	for _, part := range []struct {
 		n int64

@@ -210,11 +210,12 @@ func (t *targetTree) fetch(ctx context.Context, it *Item, rel string, n *Node) (
 	if err != nil {
 		return err
 	}
-	had := p.digest.Size()
-	t.progress.Advance(it, had)
+	it.Kept = p.digest.Size()
+	t.progress.Kept(it, it.Kept)
 	defer func() {
 		if err != nil {
-			t.progress.Advance(it, -p.digest.Size())
+			t.progress.Advance(it, it.Kept-p.digest.Size())
+			t.progress.Kept(it, -it.Kept)
 			// Before the closing, which is the end of the lock.
 			p.drop(err)
 		}
@@ -264,10 +265,11 @@ func (t *targetTree) fill(ctx context.Context, it *Item, p *part, n *Node) error
 		return ErrChanged
 	}
 	if d.Offset != p.digest.Size() {
-		t.progress.Advance(it, -p.digest.Size())
 		if err := p.restart(); err != nil {
 			return err
 		}
+		t.progress.Kept(it, -it.Kept)
+		it.Kept = 0
 	}
 	buf := buffers.Get().(*[copyBuffer]byte)
 	defer buffers.Put(buf)

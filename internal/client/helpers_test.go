@@ -107,6 +107,7 @@ type record struct {
 	errs     map[string]error
 	files    int64
 	bytes    int64
+	kept     int64
 	planned  bool
 	// advance, if set, hears of bytes that move.
 	advance func(it *Item, n int64)
@@ -127,12 +128,19 @@ func (r *record) Planned() {
 	r.planned = true
 }
 
+func (r *record) Read(*Item)  {}
 func (r *record) Start(*Item) {}
 
 func (r *record) Advance(it *Item, n int64) {
 	if r.advance != nil {
 		r.advance(it, n)
 	}
+}
+
+func (r *record) Kept(_ *Item, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept += n
 }
 
 func (r *record) Done(it *Item, o Outcome, err error) {

@@ -69,6 +69,27 @@ type PutOptions struct {
 	Digest string
 }
 
+// header has the preconditions.
+func (o *PutOptions) header() http.Header {
+	h := http.Header{}
+	if o.IfMatch != "" {
+		h.Set("If-Match", o.IfMatch)
+	}
+	if o.IfNoneMatch != "" {
+		h.Set("If-None-Match", o.IfNoneMatch)
+	}
+	return h
+}
+
+// timeText is a content's time for the API; empty where there is none, also for years that RFC 3339 has no form for.
+func timeText(t time.Time) string {
+	t = t.UTC()
+	if y := t.Year(); t.IsZero() || y < 1 || y > 9999 {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
 // Put writes a file in one request and returns it as it then is. Every attempt carries the same
 // Idempotency-Key, so that one whose answer was lost counts once.
 func (c *Client) Put(ctx context.Context, path string, content *Content, opt PutOptions) (*Node, error) {
@@ -82,17 +103,12 @@ func (c *Client) Put(ctx context.Context, path string, content *Content, opt Put
 	if opt.Conflict != "" {
 		q.Set("conflict", opt.Conflict)
 	}
-	// Beyond these years RFC 3339 has no form.
-	if y := opt.ModifiedAt.UTC().Year(); !opt.ModifiedAt.IsZero() && y >= 1 && y <= 9999 {
-		q.Set("modifiedAt", opt.ModifiedAt.UTC().Format(time.RFC3339Nano))
+	if t := timeText(opt.ModifiedAt); t != "" {
+		q.Set("modifiedAt", t)
 	}
-	h := http.Header{}
-	for name, value := range map[string]string{
-		"If-Match": opt.IfMatch, "If-None-Match": opt.IfNoneMatch, "Gopan-Digest": opt.Digest,
-	} {
-		if value != "" {
-			h.Set(name, value)
-		}
+	h := opt.header()
+	if opt.Digest != "" {
+		h.Set("Gopan-Digest", opt.Digest)
 	}
 	return c.node(ctx, &call{
 		method: http.MethodPut, path: "/uploads/content", query: q, header: h, content: content, key: newKey(),

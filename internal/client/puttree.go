@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,18 +10,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-const (
-	// smallFile is up to what size a file is read into memory and its digest sent ahead, so that the server
-	// refuses bytes that were damaged on the way. Times the workers, it bounds the memory.
-	smallFile = 1 << 20
-	// listFrom is how many files have to go into one folder before its listing is cheaper than asking for each.
-	listFrom = 8
-)
+// listFrom is how many files have to go into one folder before its listing is cheaper than asking for each.
+const listFrom = 8
 
 // ErrSameName means that two names in one folder differ only in how their characters are composed; in a drive
 // they are one name.
@@ -33,6 +28,9 @@ var ErrSameName = errors.New("another file in this folder has the same name in t
 // rest. Symbolic links below the named folders are not followed: they and special files are reported as skipped.
 // A file that fails is reported and does not stop the others; the error is what stopped them all.
 func (t *Transfer) PutTree(ctx context.Context, pairs []Pair) (Summary, error) {
+	if t.Unfinished != nil {
+		t.Unfinished.Sweep(time.Now())
+	}
 	return t.start(ctx, 4*t.parallel(), func(ctx context.Context, r *run) {
 		var scan sync.WaitGroup
 		scan.Go(func() {
@@ -51,6 +49,7 @@ func (t *Transfer) PutTree(ctx context.Context, pairs []Pair) (Summary, error) {
 			}
 			n.put(ctx, p)
 		}
+		n.flush(ctx)
 		scan.Wait()
 	})
 }
@@ -144,7 +143,7 @@ func (n *namedFiles) put(ctx context.Context, p Pair) {
 	default:
 		it.Size = info.Size()
 		open := func() (*os.File, error) { return os.Open(p.Local) }
-		n.queue(ctx, func() { n.putFile(ctx, it, open, have) })
+		n.file(ctx, &source{it, open, have})
 	}
 }
 
@@ -300,7 +299,7 @@ func (s *sourceTree) putEntry(ctx context.Context, it *Item, rel string, e fs.Di
 		}
 		return f, nil
 	}
-	s.queue(ctx, func() { s.putFile(ctx, it, open, have) })
+	s.file(ctx, &source{it, open, have})
 }
 
 func (r *run) makeFolder(ctx context.Context, it *Item) {
@@ -309,83 +308,4 @@ func (r *run) makeFolder(ctx context.Context, it *Item) {
 		return
 	}
 	r.done(ctx, it, Moved, nil)
-}
-
-// putFile sends one file, unless the server has it.
-func (r *run) putFile(ctx context.Context, it *Item, open func() (*os.File, error), have *entry) {
-	o, err := r.tryPut(ctx, it, open, have)
-	if err != nil && o != Skipped {
-		o = Failed
-	}
-	r.done(ctx, it, o, err)
-}
-
-func (r *run) tryPut(ctx context.Context, it *Item, open func() (*os.File, error), have *entry) (Outcome, error) {
-	f, err := open()
-	if err != nil {
-		return Failed, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Failed, err
-	}
-	if !info.Mode().IsRegular() {
-		return Skipped, ErrSkipped
-	}
-	it.Size = info.Size()
-	opt := PutOptions{Parents: true, Conflict: "replace", ModifiedAt: info.ModTime()}
-	if have != nil && have.size == it.Size && have.digest != "" {
-		digest, n, err := DigestOf(ctxReader{ctx, io.NewSectionReader(f, 0, it.Size)})
-		if err == nil && n != it.Size {
-			err = ErrChanged
-		}
-		if err == nil {
-			err = unchanged(f, info)
-		}
-		if err != nil {
-			return Failed, err
-		}
-		it.Digest, opt.Digest = digest, digest
-		if digest == have.digest {
-			return Unchanged, nil
-		}
-	}
-	r.progress.Start(it)
-	moved := func(n int64) { r.progress.Advance(it, n) }
-	var (
-		node *Node
-		sent string
-	)
-	if it.Size <= smallFile {
-		data := make([]byte, it.Size)
-		if _, err := f.ReadAt(data, 0); err == io.EOF && it.Size > 0 {
-			return Failed, ErrChanged
-		} else if err != nil && err != io.EOF {
-			return Failed, err
-		}
-		if err := unchanged(f, info); err != nil {
-			return Failed, err
-		}
-		var d Digester
-		d.Write(data)
-		sent = d.Hex()
-		opt.Digest = sent
-		node, err = r.Client.Put(ctx, it.Remote, Bytes(data), opt)
-		if err == nil {
-			moved(it.Size)
-		}
-	} else {
-		content, digest := fileContent(f, info, moved)
-		node, err = r.Client.Put(ctx, it.Remote, content, opt)
-		sent = digest.hex()
-	}
-	if err != nil {
-		return Failed, err
-	}
-	if node.Size != it.Size || sent != "" && node.Digest != sent {
-		return Failed, ErrDigest
-	}
-	it.Digest = node.Digest
-	return Moved, nil
 }

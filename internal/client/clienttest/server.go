@@ -3,6 +3,7 @@
 package clienttest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -32,6 +33,7 @@ type File struct {
 	Data     []byte
 	Modified time.Time
 	Version  int
+	digest   string
 }
 
 // Server answers requests. Set its fields before the first one.
@@ -42,6 +44,10 @@ type Server struct {
 	PageSize int
 	// ExpiresIn is the life of an access token in seconds, as it is told; 0 means 900.
 	ExpiresIn int
+	// RequestBlocks and MaxRequestBlocks are told of every upload; 0 means 1 and 16.
+	RequestBlocks, MaxRequestBlocks int
+	// MissingLimit is how many missing blocks an answer names; 0 means 10,000.
+	MissingLimit int
 
 	mu        sync.Mutex
 	intercept func(w http.ResponseWriter, r *http.Request) bool
@@ -53,6 +59,8 @@ type Server struct {
 	issued    int
 	reused    bool
 	nextFile  int
+	uploads   map[string]*upload
+	others    map[string][]byte
 }
 
 // New starts a server with an empty drive; it ends with the test.
@@ -60,6 +68,7 @@ func New(t testing.TB) *Server {
 	s := &Server{
 		files: map[string]*File{"/": {ID: "root", Folder: true}},
 		keys:  map[string]string{}, calls: map[string]int{},
+		uploads: map[string]*upload{}, others: map[string][]byte{},
 	}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
@@ -164,7 +173,7 @@ func (s *Server) write(p string, data []byte, modified time.Time) {
 		f = &File{ID: "n" + strconv.Itoa(s.nextFile)}
 		s.files[p] = f
 	}
-	f.Data, f.Modified = data, modified
+	f.Data, f.Modified, f.digest = data, modified, Digest(data)
 	f.Version++
 }
 
@@ -188,7 +197,7 @@ func (s *Server) node(p string) map[string]any {
 	if f.Folder {
 		n["kind"] = "folder"
 	} else {
-		n["digest"], n["version"] = Digest(f.Data), f.Version
+		n["digest"], n["version"] = f.digest, f.Version
 	}
 	return n
 }
@@ -213,6 +222,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(at, "/auth/") && at != "/auth/logout" {
 		s.auth(w, r, at)
+		return
+	}
+	if token := r.Header.Get("Upload-Token"); token != "" && strings.HasPrefix(at, "/uploads/") {
+		// It alone counts; whether it is the right one is judged with the upload.
+		s.api(w, r, at)
 		return
 	}
 	if access == "" || r.Header.Get("Authorization") != "Bearer "+access {
@@ -261,6 +275,10 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, at string) {
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodPut && at == "/uploads/content":
 		s.put(w, r, p)
+	case r.Method == http.MethodPost && at == "/uploads/batch":
+		s.batch(w, r, p)
+	case at == "/uploads" || strings.HasPrefix(at, "/uploads/"):
+		s.upload(w, r, strings.TrimPrefix(at, "/uploads"))
 	case r.Method == http.MethodGet && at == "/content":
 		s.content(w, r, p)
 	case r.Method == http.MethodGet && cByID:
@@ -298,29 +316,53 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, p string) {
 		Problem(w, http.StatusBadRequest, "digest_mismatch")
 		return
 	}
-	if strings.ContainsAny(p, "\\\n") {
-		Problem(w, http.StatusBadRequest, "bad_path")
+	if status, code := s.place(p, r.URL.Query().Get("parents") == "true"); code != "" {
+		Problem(w, status, code)
 		return
 	}
-	if f := s.files[p]; f != nil && f.Folder {
-		Problem(w, http.StatusConflict, "is_folder")
-		return
-	}
-	if r.URL.Query().Get("parents") == "true" {
-		s.parents(p)
-	} else if s.files[path.Dir(p)] == nil {
-		Problem(w, http.StatusNotFound, "not_found")
-		return
-	}
-	modified, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("modifiedAt"))
-	if err != nil {
-		modified = time.Now()
-	}
-	s.write(p, body, modified)
+	status := s.store(p, body, moment(r.URL.Query().Get("modifiedAt")))
 	if key != "" {
 		s.keys[key] = p
 	}
-	answer(w, http.StatusCreated, s.node(p))
+	answer(w, status, s.node(p))
+}
+
+// place makes sure that a file can be at p; otherwise it gives the refusal.
+func (s *Server) place(p string, parents bool) (status int, code string) {
+	if strings.ContainsAny(p, "\\\n") {
+		return http.StatusBadRequest, "bad_path"
+	}
+	if f := s.files[p]; f != nil && f.Folder {
+		return http.StatusConflict, "is_folder"
+	}
+	if parents {
+		s.parents(p)
+	} else if s.files[path.Dir(p)] == nil {
+		return http.StatusNotFound, "not_found"
+	}
+	return 0, ""
+}
+
+// store writes a file, unless it has these bytes already, and gives the status to answer with.
+func (s *Server) store(p string, body []byte, modified time.Time) int {
+	f := s.files[p]
+	if f == nil {
+		s.write(p, body, modified)
+		return http.StatusCreated
+	}
+	if !bytes.Equal(f.Data, body) {
+		s.write(p, body, modified)
+	}
+	return http.StatusOK
+}
+
+// moment reads a time; none is now.
+func moment(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Now()
+	}
+	return t
 }
 
 func (s *Server) content(w http.ResponseWriter, r *http.Request, p string) {
