@@ -45,15 +45,16 @@ func stored(t *testing.T, dir string) (n int) {
 // and whole for the check.
 func TestSecondStore(t *testing.T) {
 	second := t.TempDir()
-	d := newDrive(t, with(second, config.Policy{MinSize: 1000, Store: "second"}))
-	small, large := d.put(t, "/small", "s"), d.put(t, "/large", strings.Repeat("l", 1000))
+	smallText, largeText := strings.Repeat("s", 80_000), strings.Repeat("l", 90_000) // both large enough to be files in a store
+	d := newDrive(t, with(second, config.Policy{MinSize: 90_000, Store: "second"}))
+	small, large := d.put(t, "/small", smallText), d.put(t, "/large", largeText)
 	local := filepath.Join(d.dir, "blobs")
 	if a, b := stored(t, local), stored(t, second); a != 1 || b != 1 {
 		t.Errorf("%d blobs in the first store, %d in the second", a, b)
 	}
 	readable := func(when string) {
 		t.Helper()
-		for id, want := range map[string]string{small.ID: "s", large.ID: strings.Repeat("l", 1000)} {
+		for id, want := range map[string]string{small.ID: smallText, large.ID: largeText} {
 			if r := d.ask(t, "GET", "/api/v1/content/"+id, "", bearer(d.admin)); r.StatusCode != 200 || r.body != want {
 				t.Errorf("%s: %d, %d bytes", when, r.StatusCode, len(r.body))
 			}

@@ -302,7 +302,7 @@ func TestCollectConfirm(t *testing.T) {
 // D7: content that is put again, or committed, after it was condemned is safe, and has to be condemned anew.
 func TestCollectPardons(t *testing.T) {
 	w := newWorld(t)
-	data := [][]byte{random(1, 1000), random(2, 1000)}
+	data := [][]byte{random(1, asFile), random(2, asFile)}
 	again, used := w.put(data[0]), w.put(data[1])
 	w.age(again)
 	w.age(used)
@@ -371,8 +371,8 @@ func TestCollectCutOff(t *testing.T) {
 	for n := int64(1); ; n++ {
 		w := newWorld(t)
 		_, used := w.file("/used", random(1, 100))
-		data := random(2, 200)
-		orphans := []blob.Ref{w.put(random(3, 300)), w.put(random(4, blob.BlockSize+1)), w.put(data)}
+		data := random(2, asFile)
+		orphans := []blob.Ref{w.put(random(3, asFile)), w.put(random(4, blob.BlockSize+1)), w.put(data)}
 		for _, o := range orphans {
 			w.age(o)
 		}
@@ -502,7 +502,7 @@ func TestCollectRace(t *testing.T) {
 					purged.Add(1)
 					continue
 				}
-				data := random(int64(rnd.IntN(contents)), 500)
+				data := random(int64(rnd.IntN(contents)), asFile)
 				ref := w.ref(data)
 				path := fmt.Sprintf("/%d-%d", g, i)
 				r := w.reserve(path, ref)

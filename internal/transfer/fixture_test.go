@@ -26,6 +26,8 @@ const (
 	storeID = "test-store"
 	owner   = 1
 	grace   = time.Hour
+	// asFile is a size that the store keeps as a file, which tests can make old and damage.
+	asFile = 70_000
 )
 
 // world is a store on disk, a tree that refers to it, and the work behind them.

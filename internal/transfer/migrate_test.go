@@ -92,7 +92,7 @@ func TestMigrate(t *testing.T) {
 func TestMigratePutAgain(t *testing.T) {
 	w := newWorld(t)
 	w.second()
-	data := random(1, 1000)
+	data := random(1, asFile)
 	_, ref := w.file("/f", data)
 	w.age(ref)
 	w.replace(1, func(s blob.Stager) blob.Stager {

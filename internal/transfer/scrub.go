@@ -162,7 +162,10 @@ func (s *Service) holdLease(ctx context.Context, me []byte) (held context.Contex
 	return held, func() {
 		cancel()
 		<-done
-		_, _ = s.KV.Swap(context.WithoutCancel(ctx), scrubLease, me, me, time.Millisecond) // or it ends by itself
+		ctx := context.WithoutCancel(ctx)
+		if mine, err := s.KV.Swap(ctx, scrubLease, me, me, leaseLife); err == nil && mine {
+			_ = s.KV.Delete(ctx, scrubLease) // or it ends by itself
+		}
 	}
 }
 

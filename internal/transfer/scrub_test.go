@@ -80,7 +80,7 @@ func TestScrub(t *testing.T) {
 	_, good := w.file("/good", random(1, 2*blob.BlockSize+5))
 	_, bad := w.file("/bad", random(2, blob.BlockSize+5))
 	_, lost := w.file("/lost", random(3, 1000))
-	orphan := w.put(random(4, 1000))
+	orphan := w.put(random(4, asFile))
 	w.scrub()
 	st := w.scrubStatus()
 	if l := st.Last; st.Now != nil || l == nil || l.Damaged != 0 || l.Blobs != 3 || l.Bytes != good.Size+bad.Size+lost.Size || l.Ended.IsZero() {
@@ -145,7 +145,7 @@ func TestScrubResumes(t *testing.T) {
 	const files = 5
 	var first blob.Ref
 	for i := range int64(files) {
-		_, ref := w.file(fmt.Sprintf("/f%d", i), random(i, 1000))
+		_, ref := w.file(fmt.Sprintf("/f%d", i), random(i, asFile))
 		if i == 0 || ref.Digest.String() < first.Digest.String() {
 			first = ref
 		}

@@ -272,8 +272,13 @@ func TestOldStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKept("the file is young")
+	at := make(map[blob.Digest]time.Time)
+	if err := s.List(t.Context(), func(e blob.Entry) error { at[e.Digest] = e.PutAt; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range []blob.Ref{ref, both} {
-		if gone, err := s.Delete(t.Context(), r.Digest, later()); !gone || err != nil {
+		// Exactly what was listed, as a collector deletes.
+		if gone, err := s.Delete(t.Context(), r.Digest, at[r.Digest].Add(1)); !gone || err != nil {
 			t.Fatalf("Delete = %v, %v", gone, err)
 		}
 		if _, _, err := s.Open(t.Context(), r); !errs.Is(errs.NotFound, err) {
