@@ -272,6 +272,18 @@ func TestOldStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKept("the file is young")
+	st, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.List(t.Context(), func(e blob.Entry) error {
+		if e.Ref == both && !e.PutAt.Equal(st.ModTime()) {
+			t.Errorf("listed as put at %v, the younger of its two is of %v", e.PutAt, st.ModTime())
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range []blob.Ref{ref, both} {
 		if gone, err := s.Delete(t.Context(), r.Digest, later()); !gone || err != nil {
 			t.Fatalf("Delete = %v, %v", gone, err)
