@@ -207,12 +207,18 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	const op = errs.Op("local.Store.List")
 	var refused error
-	asFile := make(map[blob.Digest]time.Time) // when those were put that are rows, too: few
+	younger := make(map[blob.Digest]time.Time) // when files were put whose rows are older
 	err := s.listFiles(ctx, func(e blob.Entry) error {
 		if e.Foreign == "" && e.Size <= smallLimit {
-			if _, isRow, err := s.small.putAt(e.Digest); isRow || err != nil {
-				asFile[e.Digest] = e.PutAt
-				return err // listed below
+			at, isRow, err := s.small.putAt(e.Digest)
+			if err != nil {
+				return err
+			}
+			if isRow { // listed below
+				if e.PutAt.After(at) {
+					younger[e.Digest] = e.PutAt
+				}
+				return nil
 			}
 		}
 		refused = fn(e)
@@ -220,8 +226,8 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	})
 	if err == nil {
 		err = s.small.list(ctx, func(e blob.Entry) error {
-			if at := asFile[e.Digest]; at.After(e.PutAt) {
-				e.PutAt = at // which Delete goes by, too
+			if at, ok := younger[e.Digest]; ok && at.After(e.PutAt) {
+				e.PutAt = at
 			}
 			refused = fn(e)
 			return refused
