@@ -186,7 +186,7 @@ func allAtOnce(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
 	}
 	last := -1
 	for _, e := range r.Applied() {
-		i := int(binary.BigEndian.Uint64(e.Payload)) //nolint:gosec // it is below n
+		i := int(binary.BigEndian.Uint64(e.Payload))
 		if i <= last {
 			t.Fatalf("event %d after %d", i, last)
 		}
