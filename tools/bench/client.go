@@ -120,12 +120,13 @@ func (c *conn) header() (status int, length int64, err error) {
 	}
 }
 
-// sendFile sends a request whose body is n bytes of a file, which the kernel moves, and reads the answer.
-func (c *conn) sendFile(req []byte, f *os.File, n int64) (status int, err error) {
+// sendFile sends a request whose body is n bytes of a file, from off on, which the kernel moves, and reads the
+// answer. It moves the file's own offset.
+func (c *conn) sendFile(req []byte, f *os.File, off, n int64) (status int, err error) {
 	if err := c.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return 0, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
 		return 0, err
 	}
 	if _, err := c.Write(req); err != nil {

@@ -89,7 +89,7 @@ func TestUploads(t *testing.T) {
 		w.WriteHeader(201)
 	})
 	req := request(nil, "PUT", "/f", "secret", nil, fmt.Sprintf("Content-Length: %d", len(data)))
-	if status, err := c.sendFile(req, f, int64(len(data))); err != nil || status != 201 {
+	if status, err := c.sendFile(req, f, 0, int64(len(data))); err != nil || status != 201 {
 		t.Errorf("status %d, %v", status, err)
 	}
 }

@@ -89,7 +89,7 @@ func (b *bench) putLarge(g *gopan, src *source, path string) (figures, error) {
 	defer c.Close()
 	req := request(nil, "PUT", uploadOf(path), token, nil, fmt.Sprintf("Content-Length: %d", src.size))
 	start := time.Now()
-	status, err := c.sendFile(req, src.File, src.size)
+	status, err := c.sendFile(req, src.File, 0, src.size)
 	took := time.Since(start)
 	if err == nil && status != 201 {
 		err = fmt.Errorf("PUT: status %d %s", status, c.body)
@@ -107,7 +107,7 @@ func (b *bench) putNginx(ng *nginx, src *source) (figures, error) {
 	name := filepath.Join(ng.root, "large.bin")
 	req := request(nil, "PUT", "/large.bin", "", nil, fmt.Sprintf("Content-Length: %d", src.size))
 	start := time.Now()
-	status, err := c.sendFile(req, src.File, src.size)
+	status, err := c.sendFile(req, src.File, 0, src.size)
 	if err == nil && status != 201 {
 		err = fmt.Errorf("PUT: status %d %s", status, c.body)
 	}

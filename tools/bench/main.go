@@ -42,7 +42,8 @@ var phases = []struct {
 	name string
 	run  func(*bench) error
 }{
-	{"put", (*bench).put}, {"get", (*bench).get}, {"small", (*bench).small}, {"stat", (*bench).stat},
+	{"put", (*bench).put}, {"session", (*bench).session}, {"sessions", (*bench).sessions}, {"instant", (*bench).instant},
+	{"get", (*bench).get}, {"small", (*bench).small}, {"batch", (*bench).batch}, {"stat", (*bench).stat},
 	{"list", (*bench).list}, {"rename", (*bench).rename}, {"start", (*bench).start},
 }
 
@@ -51,6 +52,8 @@ type scale struct {
 	rounds, starts int
 	// size in bytes of the large file.
 	size int64
+	// instants is how often a known file is uploaded anew.
+	instants int
 	// files in a sample of small files, requests in one of stats, renames in one of renames.
 	files, stats, renames int
 	// entries of the folder that is listed by pages, and of the one that is listed as a whole.
@@ -58,8 +61,8 @@ type scale struct {
 }
 
 var (
-	full  = scale{rounds: 5, starts: 7, size: 1 << 30, files: 5000, stats: 20_000, renames: 2000, entries: 100_000, whole: 10_000}
-	quick = scale{rounds: 2, starts: 3, size: 128 << 20, files: 500, stats: 1000, renames: 200, entries: 3000, whole: 1000}
+	full  = scale{rounds: 5, starts: 7, size: 1 << 30, instants: 200, files: 5000, stats: 20_000, renames: 2000, entries: 100_000, whole: 10_000}
+	quick = scale{rounds: 2, starts: 3, size: 128 << 20, instants: 20, files: 500, stats: 1000, renames: 200, entries: 3000, whole: 1000}
 )
 
 // connections of the phases that load a server with many small requests.
