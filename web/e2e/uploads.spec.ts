@@ -29,22 +29,25 @@ async function watchBlocks(page: Page): Promise<BlockLog> {
   });
   await page.addInitScript(() => {
     const { noteBlocks } = window as unknown as { noteBlocks: (what: string, first: number, bytes: number) => void };
-    const firsts = new WeakMap<XMLHttpRequest, number>();
-    const { open, send } = XMLHttpRequest.prototype;
-    XMLHttpRequest.prototype.open = function (this: XMLHttpRequest, method: string, url: string | URL) {
-      const [, first] = /\/blocks\/(\d+)$/.exec(url.toString()) ?? [];
-      if (first) firsts.set(this, Number(first));
-      open.call(this, method, url, true);
-    };
-    XMLHttpRequest.prototype.send = function (this: XMLHttpRequest, body) {
-      const first = firsts.get(this);
-      if (first !== undefined && body instanceof Blob) {
-        noteBlocks('sent', first, body.size);
-        this.addEventListener('load', () => {
-          if (this.status === 204) noteBlocks('taken', first, body.size);
-        });
+    window.XMLHttpRequest = class extends XMLHttpRequest {
+      private first: number | undefined;
+
+      override open(method: string, url: string | URL) {
+        const [, first] = /\/blocks\/(\d+)$/.exec(url.toString()) ?? [];
+        if (first) this.first = Number(first);
+        super.open(method, url, true);
       }
-      send.call(this, body);
+
+      override send(body: XMLHttpRequestBodyInit | null = null) {
+        const { first } = this;
+        if (first !== undefined && body instanceof Blob) {
+          noteBlocks('sent', first, body.size);
+          this.addEventListener('load', () => {
+            if (this.status === 204) noteBlocks('taken', first, body.size);
+          });
+        }
+        super.send(body);
+      }
     };
   });
   return log;
@@ -303,6 +306,30 @@ test('a thousand small files go in a few requests', async ({ page }) => {
   expect(await content.text()).toBe('number 999');
   const node = (await (await page.request.get(`/api/v1/stat?path=${path}`)).json()) as { modifiedAt: string };
   expect(Date.parse(node.modifiedAt)).toBe(1_700_000_000_123);
+});
+
+test('without WebCrypto, on plain http from another machine, a large file arrives all the same', async ({
+  page,
+}, testInfo) => {
+  const elsewhere = new URL('/', testInfo.project.use.baseURL);
+  elsewhere.hostname = 'drive.test';
+  const path = bigFile(testInfo, 'plain.bin', 20 * mib);
+  const log = await watchBlocks(page);
+  const digests: unknown[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/blocks/')) digests.push(request.headers()['content-digest']);
+  });
+  await signIn(page, elsewhere.href);
+  expect(await page.evaluate(() => window.isSecureContext)).toBe(false);
+  const folder = fresh('Plain');
+  await createFolder(page, folder);
+  await openFolder(page, folder);
+  await choose(page, path);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect([...log.sent].sort()).toEqual([0, 1, 2, 3, 4]);
+  expect(new Set(digests)).toEqual(new Set([undefined]));
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'plain.bin')).toBe(await sumOf(path));
 });
 
 /** Drops so many small files onto the page. */
