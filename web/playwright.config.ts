@@ -25,6 +25,8 @@ export default defineConfig({
         '--disable-gpu',
         '--disable-quic',
         '--no-first-run',
+        // A name of another machine for the same server: plain http from there is no secure context.
+        '--host-resolver-rules=MAP drive.test 127.0.0.1',
         '--disable-background-networking',
         '--disable-component-update',
         '--disable-sync',

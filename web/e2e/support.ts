@@ -24,8 +24,8 @@ export function password(): string {
   return value;
 }
 
-export async function signIn(page: Page): Promise<void> {
-  await page.goto('/');
+export async function signIn(page: Page, address = '/'): Promise<void> {
+  await page.goto(address);
   await page.getByLabel('Login').fill('admin');
   await page.getByRole('textbox', { name: 'Password' }).fill(password());
   await page.getByRole('button', { name: 'Sign in' }).click();

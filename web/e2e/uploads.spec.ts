@@ -15,33 +15,42 @@ function bigFile(testInfo: TestInfo, name: string, size: number): string {
   return path;
 }
 
-/** Every request for blocks of the page: which blocks, and how it ended. */
-class BlockLog {
-  readonly sent: number[] = [];
-  readonly taken: number[] = [];
+/** The blocks that a page sends, and those that the server has taken, in the order of their requests. */
+interface BlockLog {
+  sent: number[];
+  taken: number[];
+}
 
-  constructor(page: Page) {
-    page.on('request', (request) => {
-      if (/\/uploads\/[^/]+\/blocks\/\d+$/.test(request.url())) this.sent.push(...this.blocks(request));
-    });
-    page.on('requestfinished', (request) => {
-      if (!/\/uploads\/[^/]+\/blocks\/\d+$/.test(request.url())) return;
-      void request.response().then((response) => {
-        if (response?.status() === 204) this.taken.push(...this.blocks(request));
-      });
-    });
-  }
+/** Watches a page's requests for blocks, from its next load on. How many there are in one only its body tells. */
+async function watchBlocks(page: Page): Promise<BlockLog> {
+  const log: BlockLog = { sent: [], taken: [] };
+  await page.exposeFunction('noteBlocks', (what: keyof BlockLog, first: number, bytes: number) => {
+    log[what].push(...Array.from({ length: Math.ceil(bytes / blockBytes) }, (_, n) => first + n));
+  });
+  await page.addInitScript(() => {
+    const { noteBlocks } = window as unknown as { noteBlocks: (what: string, first: number, bytes: number) => void };
+    window.XMLHttpRequest = class extends XMLHttpRequest {
+      private first: number | undefined;
 
-  /** How many requests for a block there were beyond its first. */
-  again(): number {
-    return this.sent.length - new Set(this.sent).size;
-  }
+      override open(method: string, url: string | URL) {
+        const [, first] = /\/blocks\/(\d+)$/.exec(url.toString()) ?? [];
+        if (first) this.first = Number(first);
+        super.open(method, url, true);
+      }
 
-  private blocks(request: { url: () => string; headers: () => Record<string, string> }): number[] {
-    const first = Number(/\d+$/.exec(request.url())?.[0]);
-    const length = Number(request.headers()['content-length'] ?? blockBytes);
-    return Array.from({ length: Math.ceil(length / blockBytes) }, (_, n) => first + n);
-  }
+      override send(body: XMLHttpRequestBodyInit | null = null) {
+        const { first } = this;
+        if (first !== undefined && body instanceof Blob) {
+          noteBlocks('sent', first, body.size);
+          this.addEventListener('load', () => {
+            if (this.status === 204) noteBlocks('taken', first, body.size);
+          });
+        }
+        super.send(body);
+      }
+    };
+  });
+  return log;
 }
 
 /** Makes the line so slow that a test can look at it. Bytes a second. */
@@ -96,8 +105,8 @@ async function inFreshFolder(page: Page, name: string): Promise<string> {
 
 test('an upload that a reload interrupts goes on where it was', async ({ page }, testInfo) => {
   const path = bigFile(testInfo, 'film.mkv', 100 * mib);
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Reload');
-  const log = new BlockLog(page);
   const release = await throttle(page, 16 * mib);
   await choose(page, path);
   await expect.poll(() => percent(page), { timeout: 60_000 }).toBeGreaterThan(45);
@@ -133,8 +142,8 @@ test('an upload that a reload interrupts goes on where it was', async ({ page },
 
 test('an upload waits while the network is gone, and goes on by itself', async ({ page }, testInfo) => {
   const path = bigFile(testInfo, 'offline.bin', 100 * mib);
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Offline');
-  const log = new BlockLog(page);
   const release = await throttle(page, 16 * mib);
   await choose(page, path);
   await expect.poll(() => percent(page), { timeout: 60_000 }).toBeGreaterThan(45);
@@ -152,8 +161,8 @@ test('an upload waits while the network is gone, and goes on by itself', async (
 
 test('an upload pauses, resumes and is cancelled, by the keyboard too', async ({ page }, testInfo) => {
   const path = bigFile(testInfo, 'pause.bin', 40 * mib);
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Pause');
-  const log = new BlockLog(page);
   const release = await throttle(page, 8 * mib);
   await choose(page, path);
   await expect.poll(() => log.taken.length, { timeout: 60_000 }).toBeGreaterThan(1);
@@ -192,11 +201,12 @@ test('an upload pauses, resumes and is cancelled, by the keyboard too', async ({
 
 test('what the drive has already is there at once', async ({ page }, testInfo) => {
   const path = bigFile(testInfo, 'first.bin', 40 * mib);
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Instant');
   await choose(page, path);
   await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
   await dismissUploads(page);
-  const log = new BlockLog(page);
+  log.sent.length = 0;
   const copy = testInfo.outputPath('second.bin');
   writeFileSync(copy, await readFile(path));
   await choose(page, copy);
@@ -209,6 +219,7 @@ test('what the drive has already is there at once', async ({ page }, testInfo) =
 
 test('a new version sends only the blocks that differ', async ({ page }, testInfo) => {
   const path = bigFile(testInfo, 'image.raw', 40 * mib);
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Delta');
   await choose(page, path);
   await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
@@ -216,7 +227,7 @@ test('a new version sends only the blocks that differ', async ({ page }, testInf
   const bytes = await readFile(path);
   bytes.fill(7, 3 * blockBytes + 5, 3 * blockBytes + 50);
   writeFileSync(path, bytes);
-  const log = new BlockLog(page);
+  log.sent.length = 0;
   await choose(page, path);
   const dialog = page.getByRole('dialog', { name: 'Some names are already taken' });
   await dialog.getByRole('radio', { name: 'Replace' }).check();
@@ -227,7 +238,7 @@ test('a new version sends only the blocks that differ', async ({ page }, testInf
   expect(await downloadedSum(page, 'image.raw')).toBe(await sumOf(path));
 });
 
-test('a file that the browser can open again needs no choosing after a reload', async ({ page }, testInfo) => {
+test('a file that the browser can open again needs no choosing after a reload', async ({ page }) => {
   // The origin's own files stand for the disk's: their handles are kept and opened as those are, without a dialog.
   await page.addInitScript(() => {
     Object.defineProperty(window, 'showOpenFilePicker', {
@@ -237,6 +248,7 @@ test('a file that the browser can open again needs no choosing after a reload', 
       },
     });
   });
+  const log = await watchBlocks(page);
   await inFreshFolder(page, 'Handle');
   await page.evaluate(async (size) => {
     const root = await navigator.storage.getDirectory();
@@ -244,7 +256,6 @@ test('a file that the browser can open again needs no choosing after a reload', 
     for (let at = 0; at < size; at += 65_536) await writer.write(crypto.getRandomValues(new Uint8Array(65_536)));
     await writer.close();
   }, 40 * mib);
-  const log = new BlockLog(page);
   const release = await throttle(page, 8 * mib);
   await page.getByRole('button', { name: 'Upload', exact: true }).first().click();
   await page.getByRole('menuitem', { name: 'Upload files' }).click();
@@ -269,7 +280,6 @@ test('a file that the browser can open again needs no choosing after a reload', 
   await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
   expect(log.sent.slice(before).filter((block) => taken.has(block)).length).toBeLessThanOrEqual(2);
   await expect(row(page, 'kept.bin')).toContainText('40 MiB');
-  testInfo.annotations.push({ type: 'blocks sent again', description: String(log.again()) });
 });
 
 test('a thousand small files go in a few requests', async ({ page }) => {
@@ -296,6 +306,30 @@ test('a thousand small files go in a few requests', async ({ page }) => {
   expect(await content.text()).toBe('number 999');
   const node = (await (await page.request.get(`/api/v1/stat?path=${path}`)).json()) as { modifiedAt: string };
   expect(Date.parse(node.modifiedAt)).toBe(1_700_000_000_123);
+});
+
+test('without WebCrypto, on plain http from another machine, a large file arrives all the same', async ({
+  page,
+}, testInfo) => {
+  const elsewhere = new URL('/', testInfo.project.use.baseURL);
+  elsewhere.hostname = 'drive.test';
+  const path = bigFile(testInfo, 'plain.bin', 20 * mib);
+  const log = await watchBlocks(page);
+  const digests: unknown[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/blocks/')) digests.push(request.headers()['content-digest']);
+  });
+  await signIn(page, elsewhere.href);
+  expect(await page.evaluate(() => window.isSecureContext)).toBe(false);
+  const folder = fresh('Plain');
+  await createFolder(page, folder);
+  await openFolder(page, folder);
+  await choose(page, path);
+  await expect(page.getByText('1 file uploaded')).toBeVisible({ timeout: 60_000 });
+  expect([...log.sent].sort()).toEqual([0, 1, 2, 3, 4]);
+  expect(new Set(digests)).toEqual(new Set([undefined]));
+  await dismissUploads(page);
+  expect(await downloadedSum(page, 'plain.bin')).toBe(await sumOf(path));
 });
 
 /** Drops so many small files onto the page. */
