@@ -17,7 +17,7 @@ import (
 // Of a new version the client sends the blocks that no earlier version has; editing 1 MiB of a large file sends two
 // blocks at most.
 func TestOnlyWhatChanged(t *testing.T) {
-	const blocks = 12
+	const blocks = 11
 	old := blobtest.Bytes(1, blocks*blob.BlockSize+100)
 	older := blobtest.Bytes(2, 4*blob.BlockSize)
 	edit := func(fn func(b []byte) []byte) content { return contentOf(fn(bytes.Clone(old))) }
