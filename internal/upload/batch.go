@@ -34,10 +34,11 @@ func (b Batch) orDefault() Batch {
 	return b
 }
 
-// stream is how many bytes a body may have, with what tar puts around files and before them.
+// stream is how many bytes a body may have: what tar puts around files counts, and so does what is too large and is
+// passed over.
 func (b Batch) stream() int64 {
 	const around = 16 << 10
-	return b.Bytes + int64(b.Files)*around
+	return 2*b.Bytes + int64(b.Files)*around
 }
 
 const (

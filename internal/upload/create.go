@@ -38,8 +38,7 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 			return nil, "", errs.Wrap(op, err)
 		}
 		if u != nil {
-			err := s.update(ctx, u, func(u *session) error { token = u.newToken(); return nil })
-			return u, token, errs.Wrap(op, err)
+			return s.again(ctx, u)
 		}
 	}
 	u = &session{
@@ -85,9 +84,18 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 	u.Reservation = 0
 	s.abandon(ctx, u)
 	if err == nil {
-		err = errs.E(errs.Busy, op, "another request with this Idempotency-Key is under way")
+		u, _, err = s.begun(ctx, b)
 	}
-	return nil, "", errs.Wrap(op, err)
+	if err != nil || u == nil {
+		return nil, "", errs.E(errs.Busy, op, err)
+	}
+	return s.again(ctx, u)
+}
+
+// again gives the upload that an earlier request began, with a token of its own: nobody may have the first.
+func (s *Service) again(ctx context.Context, u *session) (_ *session, token string, err error) {
+	err = s.update(ctx, u, func(u *session) error { token = u.newToken(); return nil })
+	return u, token, errs.Wrap("upload.again", err)
 }
 
 // prepare makes the file at once where it can, and else all that blocks need. When it returns nil, the session is in kv.

@@ -131,3 +131,10 @@ func (h *hold) drop(n int64) {
 
 // hold begins with no bytes; its end is drop of all that it has.
 func (m *Memory) hold(user int64) *hold { return &hold{from: m, user: user} }
+
+// Used is how many bytes are held now.
+func (m *Memory) Used() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used
+}

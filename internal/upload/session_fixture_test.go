@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/httpapi"
+	"github.com/livil/gopan/internal/pb/filemetapb"
 	"github.com/livil/gopan/internal/upload"
 )
 
@@ -150,14 +152,16 @@ func (s *server) staged() int {
 	return len(files)
 }
 
-// drive is what the user's drive says of its room.
-func (s *server) drive(headers ...string) (d struct{ Quota, Used, Reserved int64 }) {
+// available is how much room a user's drive has, for one who has reserved none of it.
+func (s *server) available(user int64) int64 {
 	s.t.Helper()
-	a := s.do(http.MethodGet, "/api/v1/drive", nil, headers...)
-	if err := json.Unmarshal(a.body, &d); err != nil || a.StatusCode != 200 {
-		s.t.Fatalf("%d %s", a.StatusCode, a.body)
+	ready, err := s.tree.Prepare(s.t.Context(), &filemetapb.Target{
+		Actor: &filemetapb.Actor{UserId: user}, Path: "/none", Size: -1,
+	})
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return d
+	return ready.GetAvailable()
 }
 
 // answers to a challenge by somebody who has c.
@@ -185,4 +189,25 @@ func digestOf(body []byte) string {
 func (s *server) prove(id string, answers []string, headers ...string) answer {
 	s.t.Helper()
 	return s.post("/"+id+"/proof", fields{"answers": answers}, headers...)
+}
+
+// cut sends the first n bytes of a body of blocks from number first on, and hangs up.
+func (s *server) cut(id string, first int64, body []byte, n int) {
+	s.t.Helper()
+	conn := s.dial()
+	head := fmt.Sprintf("PUT /api/v1/uploads/%s/blocks/%d HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 1\r\nContent-Length: %d\r\n\r\n", id, first, len(body))
+	if _, err := conn.Write(append([]byte(head), body[:n]...)); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		s.t.Fatal(err)
+	}
+	read(s.t, conn).wantProblem(s.t, 400, "body_interrupted")
+}
+
+func (s *server) wantMissing(id string, want ...int64) {
+	s.t.Helper()
+	if got := s.show(id); !slices.Equal(got.Missing, want) || got.MissingCount != int64(len(want)) {
+		s.t.Errorf("missing are %v of %d, want %v", got.Missing, got.MissingCount, want)
+	}
 }
