@@ -17,8 +17,8 @@ export function archiveLinks(nodes: readonly Pick<Node, 'id' | 'path' | 'kind'>[
   }
   const links: string[] = [];
   for (let at = 0; at < nodes.length; at += archiveItems) {
-    const query = new URLSearchParams(nodes.slice(at, at + archiveItems).map(({ id }) => ['id', id]));
-    links.push(`${apiPrefix}/archive?${query.toString()}`);
+    const ids = nodes.slice(at, at + archiveItems).map(({ id }) => encodeURIComponent(id));
+    links.push(`${apiPrefix}/archive?ids=${ids.join(',')}`);
   }
   return links;
 }
