@@ -339,6 +339,21 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// What began anew after the server had forgotten is gone on with, too.
+func TestResumeAfterBeginningAnew(t *testing.T) {
+	x := newSender(t, random(t, fiveBlocks))
+	x.interrupt(1)
+	x.s.Forget()
+	x.interrupt(3)
+	if x.pending() != 1 {
+		t.Fatalf("%d uploads are kept, want 1", x.pending())
+	}
+	x.s.Intercept(nil)
+	if sum := x.ok("/d/f"); sum.Kept < 3*BlockSize {
+		t.Errorf("kept %d bytes, want at least three blocks", sum.Kept)
+	}
+}
+
 // An upload that was complete before its process could forget it does not stand for the file that is there now.
 func TestResumeOfWhatIsComplete(t *testing.T) {
 	x := newSender(t, random(t, fiveBlocks))
