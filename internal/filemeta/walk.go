@@ -44,8 +44,9 @@ func (s *Service) ListFolder(ctx context.Context, req *filemetapb.ListFolderRequ
 		}
 		if len(found) > limit {
 			found = found[:limit]
-			last := found[limit-1]
-			c.Kind, c.Key, c.ID = last.Kind, last.SortKey, last.ID
+			if c, err = c.after(tx, found[limit-1]); err != nil {
+				return err
+			}
 			out.Next = c.String()
 		}
 		for _, n := range found {
