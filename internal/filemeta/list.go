@@ -108,7 +108,7 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 		}
 		if len(pg.items) > limit {
 			pg.items = pg.items[:limit]
-			if err := c.moveTo(tx, pg.items[limit-1]); err != nil {
+			if c, err = c.after(tx, pg.items[limit-1]); err != nil {
 				return err
 			}
 			pg.next = c.String()
@@ -116,20 +116,6 @@ func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o ord
 		return nil
 	})
 	return pg, errs.Wrap(op, err)
-}
-
-// moveTo puts the cursor on a node that children gave.
-func (c *cursor) moveTo(tx *gorm.DB, n *node) error {
-	c.Kind, c.ID, c.Key, c.Num = n.Kind, n.ID, nil, 0
-	switch c.By {
-	case "name":
-		return query(tx, func(rows *sql.Rows) error { return rows.Scan(&c.Key) }, "SELECT sort_key FROM nodes WHERE id = ?", n.ID)
-	case "size":
-		c.Num = n.Size
-	case "modified":
-		c.Num = n.ModifiedAt
-	}
-	return nil
 }
 
 // total counts what is in a folder, once for as long as its drive stays as it is.

@@ -44,7 +44,7 @@ func (s *Service) ListFolder(ctx context.Context, req *filemetapb.ListFolderRequ
 		}
 		if len(found) > limit {
 			found = found[:limit]
-			if err := c.moveTo(tx, found[limit-1]); err != nil {
+			if c, err = c.after(tx, found[limit-1]); err != nil {
 				return err
 			}
 			out.Next = c.String()
