@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,14 +186,12 @@ func TestOpenWhileMoving(t *testing.T) {
 	ref := put(t, a, data)
 	done := make(chan struct{})
 	var readers sync.WaitGroup
-	for range 4 {
+	var finished [4]chan struct{} // a reader has been through; closed: it gave up
+	for i := range finished {
+		finished[i] = make(chan struct{}, 1)
 		readers.Go(func() {
+			defer close(finished[i])
 			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
 				r, _, err := s.Open(t.Context(), ref)
 				if err != nil {
 					t.Error(err)
@@ -205,19 +202,28 @@ func TestOpenWhileMoving(t *testing.T) {
 					t.Errorf("%d bytes, %v", len(got), err)
 					return
 				}
+				select {
+				case <-done:
+					return
+				case finished[i] <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}
-	// Not so fast that the blob moves several times while one reader looks for it.
-	for range 200 {
+	for range 50 {
 		for _, to := range []struct{ from, to *far }{{a, b}, {b, a}} {
-			opened := a.opened.Load() + b.opened.Load()
 			put(t, to.to, data)
 			if _, err := to.from.Delete(t.Context(), ref.Digest, forever); err != nil {
 				t.Error(err)
 			}
-			for a.opened.Load()+b.opened.Load() < opened+16 && !t.Failed() { // four rounds of each reader between two moves
-				runtime.Gosched()
+			// Not so fast that the blob moves several times while one reader looks for it.
+			for _, f := range finished {
+				select {
+				case <-f: // long ago
+				default:
+				}
+				<-f
 			}
 		}
 	}

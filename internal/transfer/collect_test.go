@@ -471,7 +471,7 @@ func TestCollectSweeps(t *testing.T) {
 func TestCollectRace(t *testing.T) {
 	w := newWorld(t)
 	dirs := []string{w.dir, w.second()}
-	const contents, workers, steps = 6, 3, 50
+	const contents, workers, steps = 6, 3, 30
 	var putting sync.RWMutex // held from a put to its commit, which takes less than the grace period
 	done := make(chan struct{})
 	var collectors, uploads sync.WaitGroup

@@ -263,7 +263,7 @@ func TestMigrateInUse(t *testing.T) {
 	}
 	for g := range int64(3) {
 		writers.Go(func() {
-			for i := range int64(40) {
+			for i := range int64(20) {
 				data := content(g*7 + i)
 				ref, err := blob.Write(ctx, w.Blobs.For(0, int64(len(data))), bytes.NewReader(data), blob.Want{Size: int64(len(data)), Limit: -1})
 				if err != nil {

@@ -107,7 +107,7 @@ func (s *Service) Scrub(ctx context.Context) error {
 	if err != nil {
 		return errs.Wrap(op, err)
 	}
-	if status.Now == nil && status.Last != nil && s.now().Sub(status.Last.Began) < s.ScrubEvery {
+	if !s.scrubDue(status) {
 		return nil
 	}
 	me := []byte(rand.Text())
@@ -117,7 +117,7 @@ func (s *Service) Scrub(ctx context.Context) error {
 	ctx, release := s.holdLease(ctx, me)
 	defer release()
 	// Another process may have come to the end between the look and the lease.
-	if status, err = s.ScrubStatus(ctx); err != nil {
+	if status, err = s.ScrubStatus(ctx); err != nil || !s.scrubDue(status) {
 		return errs.Wrap(op, err)
 	}
 	run := &scrubbing{Service: s, st: status.Now, at: newPace(s.ScrubRate), saved: time.Now()}
@@ -125,6 +125,9 @@ func (s *Service) Scrub(ctx context.Context) error {
 		run.st = &Scrubbed{Began: s.now(), Problems: []Problem{}}
 	}
 	if err := run.all(ctx); err != nil {
+		if context.Cause(ctx) == errLeaseLost { //nolint:errorlint // it is that very value
+			return errs.Wrap(op, errLeaseLost) // another process goes on, and has its own place
+		}
 		// What was found so far is kept, and the next call goes on behind it.
 		_ = saveScrub(context.WithoutCancel(ctx), s.KV, scrubNow, run.st)
 		return errs.Wrap(op, err)
@@ -136,9 +139,16 @@ func (s *Service) Scrub(ctx context.Context) error {
 	return errs.Wrap(op, s.KV.Delete(ctx, scrubNow))
 }
 
+// scrubDue tells whether there is something to read now.
+func (s *Service) scrubDue(st ScrubStatus) bool {
+	return st.Now != nil || st.Last == nil || s.now().Sub(st.Last.Began) >= s.ScrubEvery
+}
+
+var errLeaseLost = errs.E(errs.Busy, "transfer.holdLease", "another process reads now")
+
 // holdLease keeps the lease until release; the context ends when it is lost to another process.
 func (s *Service) holdLease(ctx context.Context, me []byte) (held context.Context, release func()) {
-	held, cancel := context.WithCancel(ctx)
+	held, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -155,12 +165,12 @@ func (s *Service) holdLease(ctx context.Context, me []byte) (held context.Contex
 			case err == nil && mine:
 				last = time.Now()
 			case err == nil || time.Since(last) > leaseLife*3/4:
-				cancel()
+				cancel(errLeaseLost)
 			}
 		}
 	}()
 	return held, func() {
-		cancel()
+		cancel(nil)
 		<-done
 		ctx := context.WithoutCancel(ctx)
 		if mine, err := s.KV.Swap(ctx, scrubLease, me, me, leaseLife); err == nil && mine {
