@@ -46,7 +46,8 @@ type Staged interface {
 	Epoch() string
 	// Commit makes the blob, all of which was written, the one with these sums. When it returns nil the blob is
 	// there and would survive a power cut. It fails with errs.NotFound when nothing of this id is there, as
-	// after a Commit or Abort that came first.
+	// after a Commit or Abort that came first. One that finds bytes missing fails and leaves what is there to be
+	// completed. After another error the id is either as it was, so that Commit may be called again, or gone.
 	Commit(ctx context.Context, sums []Sum) error
 	// Abort drops what was written. What is not there is no error.
 	Abort(ctx context.Context) error

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -19,7 +20,8 @@ import (
 	"github.com/livil/gopan/internal/errs"
 )
 
-// Run puts a store through the suite. open gives an empty one each time.
+// Run puts a store through the suite, and its staging if it is a blob.Stager. open gives an empty one each time.
+// All that it stores together is about 200 MiB.
 func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 	for _, c := range []struct {
 		name string
@@ -32,8 +34,48 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"DeleteByAge", deleteByAge},
 		{"ListEnds", listEnds},
 		{"Together", together},
+		{"ManySmall", manySmall},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+	}
+	if _, ok := open(t).(blob.Stager); !ok {
+		return
+	}
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, blob.Stager)
+	}{
+		{"StagedInAnyOrder", stagedInAnyOrder},
+		{"StagedSizes", stagedSizes},
+		{"StagedTogether", stagedTogether},
+		{"StagedReaderFails", stagedReaderFails},
+		{"StagedBlocksMissing", stagedBlocksMissing},
+		{"StagedAbort", stagedAbort},
+		{"StagedOfWhatIsThere", stagedOfWhatIsThere},
+		{"StagedUnknown", stagedUnknown},
+		{"StagedAge", stagedAge},
+		{"Sweep", sweep},
+		{"Copy", copyBlocks},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, open(t).(blob.Stager)) })
+	}
+}
+
+// RunStager tests what takes two openings of one store, as two processes have them. open gives a new, empty store
+// opened twice; a driver's test calls it beside Run.
+func RunStager(t *testing.T, open func(t *testing.T) (first, second blob.Stager)) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, first, second blob.Stager)
+	}{
+		{"StagedByTwo", stagedByTwo},
+		{"CommittedByTwo", committedByTwo},
+		{"SmallByTwo", smallByTwo},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			first, second := open(t)
+			c.test(t, first, second)
+		})
 	}
 }
 
@@ -69,15 +111,23 @@ func put(t *testing.T, s blob.Store, data []byte) blob.Ref {
 
 func wantBytes(t *testing.T, s blob.Store, ref blob.Ref, want []byte) {
 	t.Helper()
-	r, err := (&blob.Verifier{Store: s}).Open(t.Context(), ref)
-	if err != nil {
+	if err := same(t.Context(), s, ref, want); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// same reads a blob, checked, and fails unless it is want.
+func same(ctx context.Context, s blob.Store, ref blob.Ref, want []byte) error {
+	r, err := (&blob.Verifier{Store: s}).Open(ctx, ref)
+	if err != nil {
+		return err
 	}
 	defer r.Close()
 	got, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Fatalf("read %d bytes, %v; want the %d that were put", len(got), err, len(want))
+		return fmt.Errorf("read %d bytes, %w; want the %d that were put", len(got), err, len(want))
 	}
+	return nil
 }
 
 func list(t *testing.T, s blob.Store) []blob.Entry {
@@ -92,7 +142,8 @@ func list(t *testing.T, s blob.Store) []blob.Entry {
 // G56: sizes around every boundary come back byte for byte, with and without a size known before.
 func roundTrip(t *testing.T, s blob.Store) {
 	const b = blob.BlockSize
-	for _, n := range []int64{0, 1, 4095, 64 << 10, 64<<10 + 1, b - 1, b, b + 1, 2*b + 17, 5 * b} {
+	for _, n := range []int64{0, 1, 4095, 4096, 32 << 10, 32<<10 + 1, 64 << 10, 64<<10 + 1, 128 << 10, 128<<10 + 1,
+		b - 1, b, b + 1, 5<<20 - 1, 5 << 20, 2*b + 17} {
 		data := Bytes(n, n)
 		for _, size := range []int64{-1, n} {
 			ref, err := blob.Write(t.Context(), s, iotest.HalfReader(bytes.NewReader(data)), blob.Want{Size: size, Limit: -1})
@@ -119,14 +170,25 @@ func roundTrip(t *testing.T, s blob.Store) {
 }
 
 func putAgain(t *testing.T, s blob.Store) {
-	data := Bytes(2, 100_000)
-	ref := put(t, s, data)
-	if again := put(t, s, data); again != ref {
-		t.Fatalf("%v, then %v", ref, again)
+	for _, n := range []int64{1000, 100_000, blob.BlockSize + 1} {
+		data := Bytes(2, n)
+		ref := put(t, s, data)
+		if again := put(t, s, data); again != ref {
+			t.Fatalf("%v, then %v", ref, again)
+		}
+		wantBytes(t, s, ref, data)
+		if all := list(t, s); len(all) != 1 || all[0].Ref != ref {
+			t.Fatalf("listed %v", all)
+		}
+		drop(t, s, ref)
 	}
-	wantBytes(t, s, ref, data)
-	if all := list(t, s); len(all) != 1 || all[0].Ref != ref {
-		t.Fatalf("listed %v", all)
+}
+
+// drop deletes a blob whatever its age.
+func drop(t *testing.T, s blob.Store, ref blob.Ref) {
+	t.Helper()
+	if gone, err := s.Delete(t.Context(), ref.Digest, time.Now().Add(time.Hour)); !gone || err != nil {
+		t.Fatalf("Delete = %v, %v", gone, err)
 	}
 }
 
@@ -224,19 +286,68 @@ func listEnds(t *testing.T, s blob.Store) {
 
 // D7: while some put a blob and others delete it for its age, one whose put succeeded last is there.
 func together(t *testing.T, s blob.Store) {
-	data := Bytes(6, 1000)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 25 {
-				before := time.Now().Add(-time.Minute)
-				ref := put(t, s, data)
-				if _, err := s.Delete(t.Context(), ref.Digest, before); err != nil {
-					t.Error(err)
+	for _, n := range []int64{1000, blob.BlockSize + 1} {
+		data := Bytes(6, n)
+		rounds := 25
+		if n > blob.BlockSize {
+			rounds = 2
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range rounds {
+					before := time.Now().Add(-time.Minute)
+					ref, err := blob.Write(t.Context(), s, bytes.NewReader(data), anything)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if _, err := s.Delete(t.Context(), ref.Digest, before); err != nil {
+						t.Error(err)
+					}
+					if err := same(t.Context(), s, ref, data); err != nil {
+						t.Error(err)
+					}
 				}
-				wantBytes(t, s, ref, data)
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// Many small blobs that arrive at once are each there, and listed once, those that two have put too.
+func manySmall(t *testing.T, s blob.Store) {
+	const writers, each = 16, 125
+	content := func(i int64) []byte { return Bytes(i, 100+i%5000) }
+	var wg sync.WaitGroup
+	for w := range int64(writers) {
+		wg.Go(func() {
+			// Neighbours overlap by a few.
+			for i := w * each; i < min((w+1)*each+5, writers*each); i++ {
+				data := content(i)
+				ref, err := blob.Write(t.Context(), s, bytes.NewReader(data), blob.Want{Size: int64(len(data)), Limit: -1})
+				if err == nil {
+					err = same(t.Context(), s, ref, data)
+				}
+				if err != nil {
+					t.Errorf("blob %d: %v", i, err)
+					return
+				}
 			}
 		})
 	}
 	wg.Wait()
+	seen := make(map[blob.Ref]int)
+	for _, e := range list(t, s) {
+		seen[e.Ref]++
+	}
+	for i := range int64(writers * each) {
+		data := content(i)
+		if n := seen[blob.Ref{Digest: DigestOf(data), Size: int64(len(data))}]; n != 1 {
+			t.Errorf("blob %d is listed %d times", i, n)
+		}
+	}
+	if len(seen) != writers*each {
+		t.Errorf("listed %d blobs, want %d", len(seen), writers*each)
+	}
 }

@@ -11,3 +11,10 @@ import (
 func TestStore(t *testing.T) {
 	blobtest.Run(t, func(*testing.T) blob.Store { return new(mem.Store) })
 }
+
+func TestTwoOpenings(t *testing.T) {
+	blobtest.RunStager(t, func(*testing.T) (first, second blob.Stager) {
+		s := new(mem.Store)
+		return s, s
+	})
+}
