@@ -34,6 +34,8 @@ type Config struct {
 	ID string
 	// Init gives a bucket without an id this one.
 	Init bool
+	// AnyID takes the store whatever its id, which Store.ID then tells.
+	AnyID bool
 	// Prefix of all keys. It ends with a slash, unless it is empty.
 	Prefix string
 	// Attempts at each request before the store counts as unavailable; 6. With the waits between them, that is
@@ -138,11 +140,17 @@ func (s *Store) checkID(ctx context.Context) error {
 	if err := json.Unmarshal(b, &have); err != nil {
 		return errs.E(errs.Corrupt, op, err)
 	}
+	if s.cfg.AnyID {
+		s.cfg.ID = have.ID
+	}
 	if have.ID != s.cfg.ID {
 		return errs.E(errs.Internal, op, "the bucket's store has another id")
 	}
 	return nil
 }
+
+// ID is the store's id.
+func (s *Store) ID() string { return s.cfg.ID }
 
 func (s *Store) initialize(ctx context.Context) error {
 	b, err := json.Marshal(identity{s.cfg.ID})
