@@ -17,11 +17,10 @@ func Adopt(ctx context.Context, c config.Config, name string) (id string, err er
 	if err := p.prepare(ctx, false); err != nil {
 		return "", errs.Wrap(op, err)
 	}
-	switch s := c.Blob.Stores[name]; s.Kind {
-	case "local":
+	if s := c.Blob.Stores[name]; s.Kind == "local" {
 		id, err = bloblocal.ID(s.Dir)
-	default:
-		id, err = "", errs.E(errs.Invalid, op, "this program has no stores of kind "+s.Kind)
+	} else {
+		id, err = bucketID(ctx, name, s)
 	}
 	if err != nil {
 		return "", errs.Wrap(op, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/livil/gopan/internal/blob"
 	bloblocal "github.com/livil/gopan/internal/blob/local"
+	"github.com/livil/gopan/internal/blob/object"
 	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/errs"
 )
@@ -58,12 +59,20 @@ func (p *Process) noStoreLeftOut() error {
 
 // openStore opens one of the stores that the settings name.
 func (p *Process) openStore(ctx context.Context, name string, c config.Store) (blob.Stager, error) {
-	switch c.Kind {
-	case "local":
+	if c.Kind == "local" {
 		return p.openFolderStore(name, c.Dir)
-	default:
-		return nil, fmt.Errorf("this program has no stores of kind %s", c.Kind)
 	}
+	open, err := bucketOf(name, c)
+	if err != nil {
+		return nil, err
+	}
+	return p.openRemote(ctx, name, func(ctx context.Context, id string, first bool) (blob.Stager, error) {
+		s, err := open(ctx, object.Config{ID: id, Init: first})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	})
 }
 
 func (p *Process) openFolderStore(name, dir string) (blob.Stager, error) {

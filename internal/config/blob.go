@@ -27,6 +27,7 @@ type Store struct {
 	// Dir is the folder of a local store.
 	Dir string `yaml:"dir"`
 
+	// Endpoint is the URL of S3; of COS, the bucket's, if it is not the region's usual one.
 	Endpoint string `yaml:"endpoint"`
 	// PublicEndpoint is where people's browsers reach the bucket; empty: Endpoint.
 	PublicEndpoint string `yaml:"publicEndpoint"`
@@ -113,7 +114,15 @@ func (s Store) check(at string, bad func(format string, a ...any)) {
 			bad("%s.%s: is not an http or https URL of a host alone, without keys in it", at, name)
 		}
 	}
-	isURL("endpoint", s.Endpoint)
+	switch {
+	case s.Endpoint != "" || s.Kind != "cos":
+		isURL("endpoint", s.Endpoint)
+	case s.Region == "":
+		bad("%s: name the region, or the endpoint", at)
+	}
+	if s.Kind == "cos" && s.HostStyle {
+		bad("%s.hostStyle: is for stores of kind s3", at)
+	}
 	if s.PublicEndpoint != "" {
 		isURL("publicEndpoint", s.PublicEndpoint)
 	}

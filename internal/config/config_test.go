@@ -103,6 +103,8 @@ func TestRefuses(t *testing.T) {
 		"blob: {stores: {a: {kind: s3, endpoint: 'https://h/x', bucket: b}}}":                  "blob.stores.a.endpoint",
 		"blob: {stores: {a: {kind: s3, endpoint: 'https://h', bucket: b, prefix: x}}}":         "blob.stores.a.prefix",
 		"blob: {stores: {a: {kind: s3, endpoint: 'https://h', bucket: b, readAhead: -1}}}":     "readAhead",
+		"blob: {stores: {a: {kind: cos, bucket: b}}}":                                          "blob.stores.a: name the region",
+		"blob: {stores: {a: {kind: cos, region: r, bucket: b, hostStyle: true}}}":              "hostStyle",
 		"blob: {policies: [{store: a}]}":                                                       "blob.policies: number 1",
 		"blob: {policies: [{store: local, minSize: -1}]}":                                      "minSize",
 		"blob: {stores: {a: {kind: s3, secretKey: x}}}":                                        "secretKey",
