@@ -299,7 +299,6 @@ func TestStagingFails(t *testing.T) {
 				well := func() { f.fail = func(string) error { return nil } }
 				path := fmt.Sprint("/", i, j)
 				c := contentOf(blobtest.Bytes(int64(10*i+j), blob.BlockSize+1))
-				before := s.state()
 				if op == "stage" {
 					fail()
 					s.post("", fields{"path": path, "size": len(c.data)}).wantProblem(t, k.status, k.code)
@@ -313,6 +312,7 @@ func TestStagingFails(t *testing.T) {
 					well()
 				}
 				s.fill(u, c)
+				before := s.state() // with the room that the session has reserved
 				fail()
 				if op == "read" {
 					f.cut(path)
