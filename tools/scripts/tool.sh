@@ -13,6 +13,8 @@ case $name in
   golangci-lint)      module=tools/lint package=github.com/golangci/golangci-lint/v2/cmd/golangci-lint ;;
   staticcheck)        module=tools/lint package=honnef.co/go/tools/cmd/staticcheck ;;
   govulncheck)        module=tools/lint package=golang.org/x/vuln/cmd/govulncheck ;;
+  minio)              module=tools/minio package=github.com/minio/minio ;;
+  versitygw)          module=tools/versitygw package=github.com/versity/versitygw/cmd/versitygw ;;
   protoc-gen-go)      module=tools      package=google.golang.org/protobuf/cmd/protoc-gen-go ;;
   protoc-gen-go-grpc) module=tools      package=google.golang.org/grpc/cmd/protoc-gen-go-grpc ;;
   *) echo "tool.sh: no tool is called $name" >&2; exit 2 ;;
