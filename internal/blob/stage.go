@@ -39,7 +39,8 @@ type Staged interface {
 	// may be written again with the same bytes, also at once; with other bytes it never is. When r fails, its
 	// error comes back and the range counts as not written.
 	Write(ctx context.Context, off, n int64, r io.Reader) error
-	// ReadAt reads back what was written, for checks.
+	// ReadAt reads back what was written, for checks. A store whose Epoch is "" may fail with errs.Unsupported: it
+	// cannot, and nobody needs to.
 	ReadAt(ctx context.Context, p []byte, off int64) error
 	// Epoch names the time in which written bytes are sure to be readable: bytes that were written in another
 	// epoch may have been lost, as after a power cut, and are to be read again before they are believed.

@@ -78,6 +78,9 @@ func (s session) fill(t *testing.T) {
 	}
 }
 
+// cannotRead tells whether the store says that it cannot read back, which one whose epoch has no name may.
+func (s session) cannotRead(err error) bool { return errs.Is(errs.Unsupported, err) && s.Epoch() == "" }
+
 func (s session) commit(t *testing.T) {
 	t.Helper()
 	if err := s.Commit(t.Context(), sumsOf(s.data)); err != nil {
@@ -101,7 +104,7 @@ func stagedInAnyOrder(t *testing.T, s blob.Stager) {
 		back := make([]byte, 1000)
 		at := offs[i] + min(3, int64(len(data))-offs[i]-1)
 		back = back[:min(1000, int64(len(data))-at)]
-		if err := in.ReadAt(t.Context(), back, at); err != nil || !bytes.Equal(back, data[at:at+int64(len(back))]) {
+		if err := in.ReadAt(t.Context(), back, at); !in.cannotRead(err) && (err != nil || !bytes.Equal(back, data[at:at+int64(len(back))])) {
 			t.Fatalf("read back other bytes at %d, %v", at, err)
 		}
 	}
@@ -433,7 +436,7 @@ func stagedByTwo(t *testing.T, first, second blob.Stager) {
 	}
 	wg.Wait()
 	back := make([]byte, len(data))
-	if err := in.ReadAt(t.Context(), back, 0); err != nil || !bytes.Equal(back, data) {
+	if err := in.ReadAt(t.Context(), back, 0); !in.cannotRead(err) && (err != nil || !bytes.Equal(back, data)) {
 		t.Fatalf("the first reads back other bytes, %v", err)
 	}
 	other.commit(t)
