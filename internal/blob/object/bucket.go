@@ -39,7 +39,7 @@ type Uploads interface {
 	Begin(ctx context.Context, key string) (upload string, err error)
 	// PutPart stores a part; parts count from 1. Like Put it is checked by the store.
 	PutPart(ctx context.Context, key, upload string, part int, b Body) error
-	// CopyPart makes a part of n bytes of another object.
+	// CopyPart makes a part of n bytes of another object; errs.Unsupported says that the store does not do that.
 	CopyPart(ctx context.Context, key, upload string, part int, from string, off, n int64) error
 	// Parts are those that are there, in order.
 	Parts(ctx context.Context, key, upload string) ([]Part, error)

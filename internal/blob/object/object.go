@@ -78,6 +78,8 @@ type Store struct {
 	found *lru.Cache[blob.Digest, location]
 	// puts of small blobs so far, for deciding when to tidy up.
 	puts atomic.Uint64
+	// noCopies is set once the bucket has said that it does not copy parts.
+	noCopies atomic.Bool
 }
 
 var (

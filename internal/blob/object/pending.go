@@ -69,15 +69,15 @@ func (p *pending) nextPart() {
 		p.part = p.s.partAfter(p.number)
 		return
 	}
-	p.part = p.s.PartSize(p.size)
-	if left := p.size - p.written; left > 0 {
-		p.part = min(p.part, left)
-	}
+	p.part = min(p.s.PartSize(p.size), p.size-p.written)
 }
 
 // Write implements io.Writer.
 func (p *pending) Write(b []byte) (int, error) {
 	const op = errs.Op("object.Write")
+	if p.size >= 0 && p.written+int64(len(b)) > p.size {
+		return 0, errs.E(errs.Invalid, op, errs.Code("size_mismatch"))
+	}
 	total := 0
 	for len(b) > 0 {
 		n, err := p.writePart(b)

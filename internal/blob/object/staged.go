@@ -200,7 +200,8 @@ func (st staged) ReadAt(ctx context.Context, p []byte, off int64) error {
 	return nil
 }
 
-// Copy implements blob.Copier: the store copies a range that is a whole part, of a blob of more than one block.
+// Copy implements blob.Copier for a range that is a whole part, of a blob of more than one block. The store copies it; where
+// it does not, as MinIO does not into an upload with sums, the bytes are read and sent again, within the data centre.
 func (st staged) Copy(ctx context.Context, off int64, of blob.Ref, from, n int64) (bool, error) {
 	const op = errs.Op("object.Staged.Copy")
 	i := off / st.part
@@ -209,7 +210,16 @@ func (st staged) Copy(ctx context.Context, off int64, of blob.Ref, from, n int64
 		return false, nil
 	}
 	_, err := st.s.locate(ctx, of, func(l location) error {
-		return st.s.bucket.CopyPart(ctx, st.key(), st.upload, int(i)+1, l.bytesKey(), from, n)
+		if !st.s.noCopies.Load() {
+			err := st.s.bucket.CopyPart(ctx, st.key(), st.upload, int(i)+1, l.bytesKey(), from, n)
+			if !errs.Is(errs.Unsupported, err) {
+				return err
+			}
+			st.s.noCopies.Store(true)
+		}
+		r := st.s.stream(ctx, l.bytesKey(), from, n)
+		defer r.Close()
+		return st.sendPart(ctx, i, n, &source{r: r})
 	})
 	if errs.Is(errs.NotFound, err) {
 		// The other blob is gone, or the session is.

@@ -71,6 +71,10 @@ func kindOf(r minio.ErrorResponse, on subject) errs.Kind {
 			return errs.Busy
 		}
 		return errs.Internal
+	case "InvalidArgument", "NotImplemented":
+		if on == onCopy {
+			return errs.Unsupported // MinIO copies no parts into an upload with sums
+		}
 	case "NoSuchUpload":
 		return errs.NotFound
 	case "InvalidPart", "InvalidPartOrder":

@@ -21,7 +21,8 @@ func (b *bucket) Begin(ctx context.Context, key string) (string, error) {
 // PutPart implements object.Uploads.
 func (b *bucket) PutPart(ctx context.Context, key, upload string, part int, body object.Body) error {
 	const op = errs.Op("s3.PutPart")
-	reader, sum, opts := body.Reader, sumText(body.CRC32C), minio.PutObjectPartOptions{}
+	reader, sum := body.Reader, sumText(body.CRC32C)
+	opts := minio.PutObjectPartOptions{DisableContentSha256: true}
 	if body.InMemory() {
 		opts.CustomHeader = http.Header{sumHeader: {sum}}
 	} else {
