@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -100,8 +101,14 @@ func (ss *session) finish(ctx context.Context, ref blob.Ref, sums []blob.Sum, pa
 // publish makes the blob of bytes that are in data.
 func (s *Store) publish(ctx context.Context, ref blob.Ref, data id, sums []blob.Sum) error {
 	is, err := s.putSums(ctx, ref, data, sums)
+	// A Versity gateway that completes an upload twice at once takes the object away for a moment.
+	for n := 1; n < s.bucket.attempts && err == nil && !is; n++ {
+		if err = pause(ctx, n); err == nil {
+			is, err = s.vouch(ctx, ref, data)
+		}
+	}
 	if err == nil && !is {
-		err = errs.E(errs.Busy, "object.publish", errs.Code("store_unavailable"), "the bytes were swept away")
+		err = unavailable("object.publish", errors.New("the bytes were swept away"))
 	}
 	return err
 }
