@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -51,13 +53,16 @@ func lost(err error) errs.Kind {
 	return errs.Busy
 }
 
-// bare leaves out the URL that net/http puts into its errors.
+// bare leaves out the URL that net/http, and for a connection that was closed the library, puts into an error.
 func bare(err error) error {
 	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+	switch {
+	case !errors.As(err, &u):
+		return err
+	case strings.Contains(u.Err.Error(), u.URL):
+		return io.ErrUnexpectedEOF
 	}
-	return err
+	return u.Err
 }
 
 func kindOf(r minio.ErrorResponse, on subject) errs.Kind {

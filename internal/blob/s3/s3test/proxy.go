@@ -2,10 +2,13 @@ package s3test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -200,4 +203,28 @@ func Holds(until <-chan struct{}) Fault {
 		answer(w, resp)
 		_, _ = io.Copy(w, resp.Body) // the client sees what comes
 	}
+}
+
+// NewTLSProxy is NewProxy by https, with a certificate of its own.
+func NewTLSProxy(t testing.TB, s Server) *Proxy {
+	t.Helper()
+	p := NewProxy(t, s)
+	front := httptest.NewTLSServer(p)
+	t.Cleanup(front.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	if err := os.WriteFile(file, cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.Server = Server{URL: front.URL, CAFile: file}
+	return p
+}
+
+// Mislabels has the server do it and answers with another sum.
+func Mislabels(p *Proxy, w http.ResponseWriter, r *http.Request) {
+	resp := p.pass(r)
+	defer resp.Body.Close()
+	resp.Header.Set("X-Amz-Checksum-Crc32c", "AAAAAA==")
+	answer(w, resp)
+	_, _ = io.Copy(w, resp.Body) // the client sees what comes
 }
