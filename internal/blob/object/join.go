@@ -54,10 +54,10 @@ func (st staged) join(ctx context.Context, part int64) (bool, error) {
 	if err != nil || int64(len(blocks)) < blob.Blocks(st.partAt(part)) {
 		return false, err
 	}
-	if err := st.s.writeMem.Acquire(ctx, blob.BlockSize); err != nil {
-		return false, errs.Wrap("object.join", err)
+	if err := st.s.writeMem.wait(ctx, blob.BlockSize); err != nil {
+		return false, err
 	}
-	defer st.s.writeMem.Release(blob.BlockSize)
+	defer st.s.writeMem.parts.Release(blob.BlockSize)
 	b := getBuffer(blob.BlockSize)
 	defer putBuffer(b)
 	n := st.partAt(part)

@@ -2,11 +2,14 @@ package object
 
 import (
 	"context"
+	"errors"
 	"hash/crc32"
 	"io"
 	"math/bits"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -36,65 +39,99 @@ const (
 	largestChunk = 1 << 20
 )
 
+// writeMemory is what writers share. Nobody waits for memory while others wait for theirs: what is not had at once in small
+// steps is had in one step for the whole part, and a writer that has it needs no more to send the part and give it back.
+type writeMemory struct {
+	// steps is for the first largestChunk bytes of each part, parts for the rest.
+	steps, parts *semaphore.Weighted
+	// most that parts has.
+	most int64
+}
+
+func newWriteMemory(n int64) writeMemory {
+	return writeMemory{semaphore.NewWeighted(n / 4), semaphore.NewWeighted(n - n/4), n - n/4}
+}
+
+// errNoMemory says that there is none now.
+var errNoMemory = errors.New("no memory to be had")
+
+// memoryWait is how long a writer waits for memory that others hold before it gives up.
+const memoryWait = time.Minute
+
+// wait gets memory for what is left of a part.
+func (m writeMemory) wait(ctx context.Context, n int64) error {
+	soon, cancel := context.WithTimeout(ctx, memoryWait)
+	defer cancel()
+	if err := m.parts.Acquire(soon, n); err != nil {
+		if ctx.Err() != nil {
+			return errs.Wrap("object.wait", ctx.Err())
+		}
+		return unavailable("object.wait", errNoMemory)
+	}
+	return nil
+}
+
 // chunks are bytes in memory that can be read again. The zero value is empty.
 type chunks struct {
 	all  []*[]byte
 	size int64
 	crc  uint32
-	// room in all, and what it takes of the store's memory.
-	room, held int64
+	// room in all, and what is held of the store's memory for it.
+	room, steps, parts int64
 
 	pos int64 // of Read
 }
 
-// memoryWait is how long a writer waits for memory that others hold before it gives up, and its own goes to them.
-const memoryWait = 30 * time.Second
-
-// add appends what fits without going beyond limit bytes, and says how much that was.
-func (c *chunks) add(ctx context.Context, s *Store, p []byte, limit int64) (int, error) {
+// add appends what fits without going beyond limit bytes, which is the same at each call, and says how much that was. It
+// fails with errNoMemory, unless it may wait.
+func (c *chunks) add(ctx context.Context, m writeMemory, p []byte, limit int64, wait bool) (int, error) {
 	n := 0
 	for len(p) > 0 && c.size < limit {
 		if c.size == c.room {
-			if err := c.grow(ctx, s, min(limit-c.size, int64(largestChunk), max(firstChunk, c.size))); err != nil {
+			if err := c.grow(ctx, m, limit, wait); err != nil {
 				return n, err
 			}
 		}
 		last := c.all[len(c.all)-1]
-		m := copy((*last)[len(*last):cap(*last)], p[:min(int64(len(p)), c.room-c.size)])
-		*last = (*last)[:len(*last)+m]
-		c.crc = crc32.Update(c.crc, castagnoli, p[:m])
-		c.size += int64(m)
-		p, n = p[m:], n+m
+		part := p[:min(int64(len(p)), c.room-c.size)]
+		*last = append(*last, part...)
+		c.crc = crc32.Update(c.crc, castagnoli, part)
+		c.size += int64(len(part))
+		p, n = p[len(part):], n+len(part)
 	}
 	return n, nil
 }
 
-func (c *chunks) grow(ctx context.Context, s *Store, n int64) error {
-	takes := footprint(n)
-	if !s.writeMem.TryAcquire(takes) {
-		wait, cancel := context.WithTimeout(ctx, memoryWait)
-		defer cancel()
-		if err := s.writeMem.Acquire(wait, takes); err != nil {
-			if ctx.Err() != nil {
-				return errs.Wrap("object.grow", ctx.Err())
-			}
-			return errs.E(errs.Busy, "object.grow", errs.Code("store_unavailable"), comeBack, "no memory to be had")
+func (c *chunks) grow(ctx context.Context, m writeMemory, limit int64, wait bool) error {
+	n := min(limit-c.size, largestChunk, max(firstChunk, c.size))
+	switch rest := (limit - c.size + largestChunk - 1) / largestChunk * largestChunk; {
+	case c.parts > 0:
+	case c.size < largestChunk && m.steps.TryAcquire(footprint(n)):
+		c.steps += footprint(n)
+	case m.parts.TryAcquire(rest):
+		c.parts = rest
+	case !wait:
+		return errNoMemory
+	default:
+		if err := m.wait(ctx, rest); err != nil {
+			return err
 		}
+		c.parts = rest
 	}
 	b := getBuffer(n)
 	*b = (*b)[:0]
 	c.all = append(c.all, b)
 	c.room += n
-	c.held += takes
 	return nil
 }
 
 // release gives the memory back.
-func (c *chunks) release(s *Store) {
+func (c *chunks) release(m writeMemory) {
 	for _, b := range c.all {
 		putBuffer(b)
 	}
-	s.writeMem.Release(c.held)
+	m.steps.Release(c.steps)
+	m.parts.Release(c.parts)
 	*c = chunks{}
 }
 

@@ -40,8 +40,8 @@ type Config struct {
 	// about three seconds for a store that refuses at once.
 	Attempts int
 	// WriteMemory and ReadMemory bound what is held in memory for the bytes on their way in and out, of all readers and
-	// writers together; 256 MiB each. Out of memory, reads and staged parts stream through without it, slower, and
-	// streamed uploads wait for their turn.
+	// writers together; 256 MiB each. Out of memory, bytes stream through without it, slower and without another
+	// attempt; streams of unknown size wait for their turn, a minute at most.
 	WriteMemory, ReadMemory int64
 	// ReadAhead is how many parts, which grow up to ReadPart bytes, are fetched at once ahead of a reader; 4 of 8 MiB.
 	ReadAhead int
@@ -73,7 +73,8 @@ type Store struct {
 	cfg    Config
 	bucket retrying
 	// memory for the bytes on their way in and out.
-	writeMem, readMem *semaphore.Weighted
+	writeMem writeMemory
+	readMem  *semaphore.Weighted
 	// found remembers where blobs of more than a block are: generations that were read and never change.
 	found *lru.Cache[blob.Digest, location]
 	// puts of small blobs so far, for deciding when to tidy up.
@@ -104,7 +105,7 @@ func newStore(b Bucket, cfg Config) *Store {
 	}
 	s := &Store{
 		cfg: cfg, bucket: retrying{b, cfg.Attempts},
-		writeMem: semaphore.NewWeighted(cfg.WriteMemory), readMem: semaphore.NewWeighted(cfg.ReadMemory),
+		writeMem: newWriteMemory(cfg.WriteMemory), readMem: semaphore.NewWeighted(cfg.ReadMemory),
 	}
 	s.found, _ = lru.New[blob.Digest, location](remember) // fails for a size below 1 only
 	return s

@@ -3,6 +3,7 @@ package object
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 
 	"golang.org/x/sync/errgroup"
@@ -29,10 +30,10 @@ func (s *Store) PartSize(size int64) int64 {
 }
 
 // partAfter is the size of part n, from 0 on, of a stream of unknown size: it doubles every thousand parts, so that
-// 10,000 of them reach 8 TiB, and stays within half of the memory that there is. With the default of 256 MiB such
-// a stream may have 860 GiB; one whose size is known goes through without memory and may have anything.
+// 10,000 of them reach 8 TiB, and stays within the memory that there is. With the default of 256 MiB such a stream may have
+// 1 TiB; one whose size is known goes through without memory and may have anything.
 func (s *Store) partAfter(n int) int64 {
-	return min(smallestPart<<(n/1000), max(smallestPart, s.cfg.WriteMemory/2/blob.BlockSize*blob.BlockSize))
+	return min(smallestPart<<(n/1000), s.writeMem.most/blob.BlockSize*blob.BlockSize)
 }
 
 // pending is a blob that comes as one stream. What makes one part at most is sent by Commit, in one request; the rest in
@@ -97,19 +98,31 @@ func (p *pending) Write(b []byte) (int, error) {
 	return total, nil
 }
 
-// writePart takes what belongs to the present part.
+// writePart takes what belongs to the present part. What is too large for memory, or finds none, goes through; that
+// takes knowing the part's size, so who said the blob's also keeps to it.
 func (p *pending) writePart(b []byte) (int, error) {
-	// Large parts go through, which takes knowing their size: who said the blob's also keeps to it.
-	if p.size >= 0 && p.part > largestBuffered {
-		if p.through == nil {
-			if err := p.begin(); err != nil {
-				return 0, err
-			}
-			p.through = p.session.sendThrough(p.ctx, p.number+1, p.part)
+	known := p.size >= 0 && !small(p.size)
+	if p.through == nil && !(known && p.part > largestBuffered) {
+		n, err := p.buf.add(p.ctx, p.s.writeMem, b, p.part, !known)
+		if err == nil || n > 0 {
+			return n, nil // the next call says again what was wrong
 		}
-		return p.through.write(b)
+		if !errors.Is(err, errNoMemory) {
+			return 0, err
+		}
 	}
-	return p.buf.add(p.ctx, p.s, b, p.part)
+	if p.through == nil {
+		if err := p.begin(); err != nil {
+			return 0, err
+		}
+		p.through = p.session.sendThrough(p.ctx, p.number+1, p.part)
+		_, err := io.Copy(p.through, &p.buf)
+		p.buf.release(p.s.writeMem)
+		if err != nil {
+			return 0, err
+		}
+	}
+	return p.through.Write(b)
 }
 
 // begin makes the upload.
@@ -152,7 +165,7 @@ func (p *pending) send() error {
 	buf, number := p.buf, p.number+1
 	p.buf = chunks{}
 	p.sends.Go(func() error {
-		defer buf.release(p.s)
+		defer buf.release(p.s.writeMem)
 		return p.s.bucket.PutPart(p.ctx, p.session.key(), p.session.upload, number, buf.body())
 	})
 	if p.ctx.Err() != nil {
@@ -231,7 +244,7 @@ func (p *pending) Abort() {
 		p.through.abandon()
 	}
 	_ = p.sends.Wait() // the outcome no longer matters
-	p.buf.release(p.s)
+	p.buf.release(p.s.writeMem)
 	if p.session != nil {
 		p.session.abandon(p.ctx)
 	}
@@ -256,7 +269,8 @@ func (ss *session) sendThrough(ctx context.Context, number int, n int64) *throug
 	return t
 }
 
-func (t *through) write(b []byte) (int, error) {
+// Write implements io.Writer.
+func (t *through) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b[:min(int64(len(b)), t.left)])
 	t.left -= int64(n)
 	if err != nil {

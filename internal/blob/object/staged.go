@@ -89,37 +89,52 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// take reads exactly n bytes into memory.
-func (s *source) take(n int64) (*[]byte, error) {
-	b := getBuffer(n)
-	if _, err := io.ReadFull(s, *b); err != nil {
-		putBuffer(b)
-		if s.err == nil {
+// gather reads n bytes into memory, or as many as there is memory for.
+func (s *source) gather(ctx context.Context, m writeMemory, n int64, wait bool) (c chunks, err error) {
+	b := getBuffer(firstChunk)
+	defer putBuffer(b)
+	for c.size < n {
+		// No more than there is room for: what was read has to be kept.
+		room := c.room - c.size
+		if room == 0 {
+			if err := c.grow(ctx, m, n, wait); err != nil {
+				return c, err
+			}
+			continue
+		}
+		got, err := s.Read((*b)[:min(room, firstChunk, n-c.size)])
+		if _, err := c.add(ctx, m, (*b)[:got], n, wait); err != nil {
+			return c, err
+		}
+		if err == io.EOF && c.size < n {
 			s.err = io.ErrUnexpectedEOF
 		}
-		return nil, s.err
+		if s.err != nil {
+			return c, s.err
+		}
 	}
-	return b, nil
+	return c, nil
 }
 
 // sendPart sends a whole part. One that is not large is kept in memory meanwhile, if there is any, so that it can be
 // sent again; others stream through, and their sender sends them again when the store failed.
 func (st staged) sendPart(ctx context.Context, i, n int64, from *source) error {
-	if n > largestBuffered || !st.s.writeMem.TryAcquire(footprint(n)) {
-		body := &exactly{r: from, left: n}
-		err := st.s.bucket.PutPart(ctx, st.key(), st.upload, int(i)+1, Body{Reader: body, Size: n})
-		if body.short && from.err == nil {
-			from.err = io.ErrUnexpectedEOF
+	var c chunks
+	defer func() { c.release(st.s.writeMem) }()
+	if n <= largestBuffered {
+		var err error
+		if c, err = from.gather(ctx, st.s.writeMem, n, false); err == nil {
+			return st.s.bucket.PutPart(ctx, st.key(), st.upload, int(i)+1, c.body())
+		} else if !errors.Is(err, errNoMemory) {
+			return err
 		}
-		return err
 	}
-	defer st.s.writeMem.Release(footprint(n))
-	b, err := from.take(n)
-	if err != nil {
-		return err
+	rest := &exactly{r: from, left: n - c.size}
+	err := st.s.bucket.PutPart(ctx, st.key(), st.upload, int(i)+1, Body{Reader: io.MultiReader(&c, rest), Size: n})
+	if rest.short && from.err == nil {
+		from.err = io.ErrUnexpectedEOF
 	}
-	defer putBuffer(b)
-	return st.s.bucket.PutPart(ctx, st.key(), st.upload, int(i)+1, inMemory(*b))
+	return err
 }
 
 // exactly yields left bytes of r; that r ends before is an error, so that no store takes a part for whole.
@@ -143,32 +158,17 @@ func (e *exactly) Read(p []byte) (int, error) {
 
 // putBlock stores a block by itself, and joins its part if it was the last one missing.
 func (st staged) putBlock(ctx context.Context, i, block, n int64, from *source) error {
-	b, err := st.takeBlock(ctx, n, from)
-	if err != nil {
-		return err
+	c, err := from.gather(ctx, st.s.writeMem, n, true)
+	if err == nil {
+		err = st.s.bucket.Put(ctx, blockKey(st.id, i, block, c.crc), c.body())
 	}
-	body := inMemory(*b)
-	err = st.s.bucket.Put(ctx, blockKey(st.id, i, block, body.CRC32C), body)
-	putBuffer(b)
-	st.s.writeMem.Release(footprint(n))
+	c.release(st.s.writeMem)
 	if err != nil || st.upload == "" {
 		return err
 	}
 	// The block is safe. What fails here Commit tries again.
 	_, _ = st.join(ctx, i)
 	return nil
-}
-
-// takeBlock reads a block into memory, when there is some. A single block is little, so waiting for it is not long.
-func (st staged) takeBlock(ctx context.Context, n int64, from *source) (*[]byte, error) {
-	if err := st.s.writeMem.Acquire(ctx, footprint(n)); err != nil {
-		return nil, errs.Wrap("object.takeBlock", err)
-	}
-	b, err := from.take(n)
-	if err != nil {
-		st.s.writeMem.Release(footprint(n))
-	}
-	return b, err
 }
 
 // ReadAt implements blob.Staged. No S3 gives back the parts of an upload before it is complete: it fails with
@@ -265,10 +265,10 @@ func (st staged) commitSmall(ctx context.Context, ref blob.Ref) error {
 		if err != nil {
 			return err
 		}
-		if err := st.s.writeMem.Acquire(ctx, footprint(st.size)); err != nil {
-			return errs.Wrap("object.commitSmall", err)
+		if err := st.s.writeMem.wait(ctx, blob.BlockSize); err != nil {
+			return err
 		}
-		defer st.s.writeMem.Release(footprint(st.size))
+		defer st.s.writeMem.parts.Release(blob.BlockSize)
 		b := getBuffer(st.size)
 		defer putBuffer(b)
 		data = *b
