@@ -69,7 +69,7 @@ func (s *shuffler) next() bool {
 	i := s.rnd.IntN(len(s.waiting))
 	w := s.waiting[i]
 	if w.putOff == 0 && s.rnd.IntN(4) == 0 {
-		w.putOff = 1 + s.rnd.IntN(20)
+		w.putOff = 2 + s.rnd.IntN(80)
 	}
 	if w.putOff > 1 {
 		w.putOff--
@@ -153,15 +153,31 @@ func same(ctx context.Context, s *object.Store, data []byte) error {
 	return err
 }
 
-// round runs functions at once on a store whose requests are shuffled.
-func round(server *costest.Server, s *shuffler, fns ...func()) {
+// round runs puts on a store whose requests are shuffled, and others over and over until the puts have ended, and once
+// more after that.
+func round(server *costest.Server, s *shuffler, puts []func(), others ...func()) {
 	server.Break(s.pass)
-	var wg sync.WaitGroup
-	for _, fn := range fns {
-		wg.Go(fn)
+	defer server.Break(nil)
+	var putting, wg sync.WaitGroup
+	ended := make(chan struct{})
+	for _, fn := range puts {
+		putting.Go(fn)
 	}
+	for _, fn := range others {
+		wg.Go(func() {
+			for last := false; !last; {
+				select {
+				case <-ended:
+					last = true
+				default:
+				}
+				fn()
+			}
+		})
+	}
+	putting.Wait()
+	close(ended)
 	wg.Wait()
-	server.Break(nil)
 }
 
 // D7: a put that succeeded survives everything that a collector and a sweeper do at the same time, in whatever order their
@@ -223,17 +239,17 @@ func TestPutsAgainstCollectors(t *testing.T) {
 				}
 
 				// Sweeps of everything, and collectors of what is old: what was acknowledged stays.
-				round(server, shuffle, putting(0), putting(1), putting(2), putting(3), sweeping(0, soon), sweeping(1, soon),
+				round(server, shuffle, []func(){putting(0), putting(1), putting(2), putting(3)}, sweeping(0, soon), sweeping(1, soon),
 					deleting(0, long), deleting(1, long))
 				check("after sweeps", acked > 0)
 
 				// Puts of what is there, while it is collected; those whose time has come, so they may or may not be left.
-				round(server, shuffle, putting(3), putting(4), putting(5), deleting(0, soon), deleting(1, soon), sweeping(0, soon))
+				round(server, shuffle, []func(){putting(3), putting(4), putting(5)}, deleting(0, soon), sweeping(1, soon))
 				check("after deletes", false)
 
 				// A put that begins when all deletes have ended is there.
 				acked = 0
-				round(server, shuffle, putting(1), putting(2), sweeping(0, long), sweeping(1, long))
+				round(server, shuffle, []func(){putting(1), putting(2)}, sweeping(0, long), deleting(1, long))
 				check("after another put", acked > 0)
 				if acked != 2 {
 					t.Errorf("%d of two puts that nobody disturbs were acknowledged", acked)
