@@ -92,12 +92,26 @@ test: ui test-go test-faults test-web test-e2e ## all tests; installs a C compil
 test-go: ## Go tests under the race detector
 	@tools/scripts/need-cc.sh
 	@tools/scripts/need-docs.sh
+	@tools/scripts/need-stores.sh
 	$(RACE) test -race -vet=off -timeout 15m ./...
 	$(RACE) -C tools test -race -vet=off -timeout 15m ./...
 
 .PHONY: test-faults
 test-faults: ## tests in which the program is killed at each of its fault points
 	GOFLAGS=-tags=no_k8s,faults go test -vet=off -timeout 15m -run Killed ./cmd/gopan
+
+.PHONY: test-stores
+test-stores: ## Go tests of the object stores alone, against MinIO and a Versity gateway
+	@tools/scripts/need-stores.sh
+	go test ./internal/blob/...
+
+.PHONY: test-s3-live
+test-s3-live: ## test a bucket of S3 itself: GOPAN_LIVE_ENDPOINT, _REGION, _BUCKET, _ID and _KEY say which
+	go test -tags=no_k8s,live -count=1 -run Live -timeout 60m -v ./internal/blob/s3
+
+.PHONY: test-cos-live
+test-cos-live: ## test a bucket of COS itself: GOPAN_LIVE_REGION, _BUCKET, _ID and _KEY say which
+	go test -tags=no_k8s,live -count=1 -run Live -timeout 60m -v ./internal/blob/cos
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## the UI's unit tests
