@@ -120,7 +120,9 @@ func isPut(r *http.Request) bool {
 
 func isPart(r *http.Request) bool { return r.Method == http.MethodPut && r.URL.Query().Has("uploadId") }
 
-func isPost(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }
+func isPost(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+}
 
 func isGet(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/blobs/")
