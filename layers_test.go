@@ -51,8 +51,11 @@ type rule struct {
 // rules are the imports that the layers allow and we do not.
 var rules = []rule{
 	{"app alone knows every driver: it picks one in one place, and everybody else sees the interface",
-		func(p string) bool { return p != "internal/app" },
+		func(p string) bool { return p != "internal/app" && !onObjects(p) },
 		driver},
+	{"the drivers for object stores share what is the same for all of them, and nothing else",
+		onObjects,
+		func(p string) bool { return driver(p) && p != "internal/blob/object" }},
 	{"a conformance suite is for tests",
 		func(string) bool { return true },
 		func(p string) bool { return strings.HasSuffix(p, "test") }},
@@ -82,6 +85,11 @@ func under(pkg, root string) bool { return pkg == root || strings.HasPrefix(pkg,
 func driver(pkg string) bool {
 	parent := path.Dir(pkg)
 	return slices.Contains([]string{"internal/blob", "internal/kv", "internal/event"}, parent) && !strings.HasSuffix(pkg, "test")
+}
+
+// onObjects tells whether a driver, or what it is tested against, stands on internal/blob/object.
+func onObjects(pkg string) bool {
+	return under(pkg, "internal/blob/s3") || under(pkg, "internal/blob/cos")
 }
 
 func layer(pkg string) int {

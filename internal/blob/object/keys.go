@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,9 +139,7 @@ func partPrefix(i id, part int64) string {
 }
 
 func blockKey(i id, part, block int64, crc uint32) string {
-	var b [4]byte
-	b[0], b[1], b[2], b[3] = byte(crc>>24), byte(crc>>16), byte(crc>>8), byte(crc)
-	return partPrefix(i, part) + strconv.FormatInt(block, 10) + "-" + hex.EncodeToString(b[:])
+	return fmt.Sprintf("%s%d-%08x", partPrefix(i, part), block, crc)
 }
 
 // parseBlock reads the end of a block's key, behind partPrefix.

@@ -17,21 +17,23 @@ import (
 // buffers that were used, by the power of two that holds them.
 var buffers [48]sync.Pool
 
+// class is the exponent of the power of two that holds n > 0.
+func class(n int64) int { return bits.Len64(uint64(n - 1)) } //nolint:gosec // G115: n is the size of something
+
 // footprint is what a buffer of n bytes takes, and what is acquired for it.
-func footprint(n int64) int64 { return int64(1) << bits.Len64(uint64(n-1)) }
+func footprint(n int64) int64 { return int64(1) << class(n) }
 
 // getBuffer gives n bytes, n > 0, with anything in them.
 func getBuffer(n int64) *[]byte {
-	class := bits.Len64(uint64(n - 1))
-	if b, ok := buffers[class].Get().(*[]byte); ok {
+	if b, ok := buffers[class(n)].Get().(*[]byte); ok {
 		*b = (*b)[:n]
 		return b
 	}
-	b := make([]byte, n, int64(1)<<class)
+	b := make([]byte, n, footprint(n))
 	return &b
 }
 
-func putBuffer(b *[]byte) { buffers[bits.Len64(uint64(cap(*b)-1))].Put(b) }
+func putBuffer(b *[]byte) { buffers[class(int64(cap(*b)))].Put(b) }
 
 // Bytes on their way in gather in chunks that grow, so that who sends slowly holds little memory.
 const (

@@ -3,7 +3,6 @@ package object
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"io"
 	"time"
 
@@ -51,9 +50,9 @@ func unavailable(op errs.Op, cause error) error {
 // pause waits before the attempt after the n-th.
 func pause(ctx context.Context, n int) error {
 	wait := min(firstWait<<min(n-1, 10), longWait)
-	var b [8]byte
+	var b [1]byte
 	_, _ = rand.Read(b[:]) // documented never to fail
-	wait = wait/2 + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(wait/2))
+	wait = wait/2 + wait/2*time.Duration(b[0])/256
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
