@@ -43,7 +43,8 @@ type Staged interface {
 	// cannot, and nobody needs to.
 	ReadAt(ctx context.Context, p []byte, off int64) error
 	// Epoch names the time in which written bytes are sure to be readable: bytes that were written in another
-	// epoch may have been lost, as after a power cut, and are to be read again before they are believed.
+	// epoch may have been lost, as after a power cut, and are to be read again before they are believed. It is
+	// "" for a store that loses nothing.
 	Epoch() string
 	// Commit makes the blob, all of which was written, the one with these sums. When it returns nil the blob is
 	// there and would survive a power cut. It fails with errs.NotFound when nothing of this id is there, as
