@@ -42,8 +42,8 @@ func (w *whole) Close() error {
 	return nil
 }
 
-// reader reads a blob from its object. Reads that follow one another, by Read or ReadAt alike, are served by parts that
-// are fetched ahead; others by requests of their own.
+// reader reads a blob from its object. Read is served by parts that are fetched ahead; each ReadAt is a request of its
+// own, and many may be under way: the Verifier, which reads by them, looks ahead by itself.
 type reader struct {
 	s      *Store
 	ctx    context.Context
@@ -52,9 +52,7 @@ type reader struct {
 	size   int64
 	pos    int64 // of Read; one goroutine reads and seeks
 
-	mu sync.Mutex
-	// next is where the last read ended.
-	next  int64
+	mu    sync.Mutex
 	ahead *ahead // nil: none
 }
 
@@ -87,38 +85,20 @@ func (r *reader) ReadAt(p []byte, off int64) (int, error) {
 		}
 		return 0, io.EOF
 	}
-	err := r.readAt(p[:n], off)
-	switch {
-	case err != nil:
+	if err := r.s.fill(r.ctx, r.key, off, p[:n]); err != nil {
 		return 0, err
-	case n < int64(len(p)):
+	}
+	if n < int64(len(p)) {
 		return int(n), io.EOF
 	}
 	return int(n), nil
 }
 
-func (r *reader) readAt(p []byte, off int64) error {
-	// Whoever holds the lock reads on in order; nobody waits for that.
-	if r.mu.TryLock() {
-		if off == r.next {
-			defer r.mu.Unlock()
-			for len(p) > 0 {
-				n, err := r.follow(p, off)
-				if err != nil {
-					return err
-				}
-				p, off = p[n:], off+int64(n)
-			}
-			return nil
-		}
-		r.next = off + int64(len(p))
-		r.mu.Unlock()
-	}
-	return r.s.fill(r.ctx, r.key, off, p)
-}
-
 // follow reads from the parts ahead, which begin anew where they were not going. The caller holds mu.
 func (r *reader) follow(p []byte, off int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	if r.ahead == nil || r.ahead.pos != off {
 		if r.ahead != nil {
 			r.ahead.stop()
@@ -126,7 +106,6 @@ func (r *reader) follow(p []byte, off int64) (int, error) {
 		r.ahead = newAhead(r.ctx, r.s, r.key, off, r.size)
 	}
 	n, err := r.ahead.read(p)
-	r.next = off + int64(n)
 	if err != nil {
 		r.ahead.stop()
 		r.ahead = nil

@@ -46,6 +46,7 @@ type Server struct {
 type stored struct {
 	data     []byte
 	etag     string
+	crc      string
 	modified time.Time
 }
 
@@ -164,9 +165,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, body []byte) fail
 // put makes what is stored of a body, and answers with its sums.
 func (s *Server) put(w http.ResponseWriter, body []byte) stored {
 	sum := md5.Sum(body)
-	o := stored{bytes.Clone(body), `"` + hex.EncodeToString(sum[:]) + `"`, time.Now()}
+	o := stored{body, `"` + hex.EncodeToString(sum[:]) + `"`, strconv.FormatUint(crc64.Checksum(body, ecma), 10), time.Now()}
 	w.Header().Set("ETag", o.etag)
-	w.Header().Set("X-Cos-Hash-Crc64ecma", strconv.FormatUint(crc64.Checksum(body, ecma), 10))
+	w.Header().Set("X-Cos-Hash-Crc64ecma", o.crc)
 	return o
 }
 
@@ -176,7 +177,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, key string) failure
 		return failure{http.StatusNotFound, "NoSuchKey"}
 	}
 	w.Header().Set("ETag", o.etag)
-	w.Header().Set("X-Cos-Hash-Crc64ecma", strconv.FormatUint(crc64.Checksum(o.data, ecma), 10))
+	w.Header().Set("X-Cos-Hash-Crc64ecma", o.crc)
 	for _, h := range []string{"Content-Type", "Content-Disposition"} {
 		if v := r.URL.Query().Get("response-" + strings.ToLower(h)); v != "" {
 			w.Header().Set(h, v)
