@@ -19,28 +19,29 @@ import (
 	"github.com/livil/gopan/internal/client/clienttest"
 )
 
-// wire counts the block requests that a server got, and may answer them.
+// wire notes the block requests that a client makes.
 type wire struct {
+	http.RoundTripper
 	mu     sync.Mutex
 	blocks []string
-	// before, if set, sees each block request; if it returns true it has answered it.
-	before func(w http.ResponseWriter, r *http.Request, n int) bool
 }
 
-func watchBlocks(s *clienttest.Server) *wire {
-	x := &wire{}
-	s.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
-		if !isBlock(r) {
-			return false
-		}
+func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if isBlock(r) {
 		x.mu.Lock()
 		x.blocks = append(x.blocks, fmt.Sprintf("%s %d", r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], r.ContentLength))
-		n := len(x.blocks)
-		before := x.before
 		x.mu.Unlock()
-		return before != nil && before(w, r, n)
+	}
+	return x.RoundTripper.RoundTrip(r)
+}
+
+// onBlock lets fn see every block request that the server gets, with its number from 1 on; if it returns true it has
+// answered it.
+func (x *sender) onBlock(fn func(w http.ResponseWriter, r *http.Request, n int) bool) {
+	var count atomic.Int32
+	x.s.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		return isBlock(r) && fn(w, r, int(count.Add(1)))
 	})
-	return x
 }
 
 func isBlock(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blocks/") }
@@ -65,6 +66,7 @@ type sender struct {
 	t     *testing.T
 	s     *clienttest.Server
 	c     *Client
+	wire  *wire
 	file  string
 	state *Unfinished
 	rec   *record
@@ -76,7 +78,12 @@ type sender struct {
 func newSender(t *testing.T, data []byte) *sender {
 	s := clienttest.New(t)
 	dir := t.TempDir()
-	x := &sender{t: t, s: s, c: signedIn(t, s), file: filepath.Join(dir, "f"), state: &Unfinished{Dir: filepath.Join(dir, "state")}}
+	w := &wire{RoundTripper: NewHTTPClient().Transport}
+	c := &Client{
+		BaseURL: s.URL, Credentials: signedIn(t, s).Credentials, HTTP: &http.Client{Transport: w},
+		Retry: Retry{Attempts: 4, Sleep: noSleep},
+	}
+	x := &sender{t: t, s: s, c: c, wire: w, file: filepath.Join(dir, "f"), state: &Unfinished{Dir: filepath.Join(dir, "state")}}
 	write(t, x.file, data)
 	return x
 }
@@ -120,8 +127,7 @@ func (x *sender) interrupt(after int) {
 		ids   = map[string]bool{}
 		count int
 	)
-	w := watchBlocks(x.s)
-	w.before = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+	x.onBlock(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
 		id, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/v1/uploads/"), "/")
 		x.mu.Lock()
 		if x.old[id] {
@@ -143,7 +149,7 @@ func (x *sender) interrupt(after int) {
 		cancel()
 		<-r.Context().Done()
 		return true
-	}
+	})
 	if sum, err := x.put(ctx, "/d/f"); !errors.Is(err, context.Canceled) || sum.Failed+sum.Files > 0 {
 		x.t.Fatalf("interrupted: %+v, %v", sum, err)
 	}
@@ -167,14 +173,13 @@ func TestLargeFileInBlocks(t *testing.T) {
 	} {
 		x := newSender(t, random(t, fiveBlocks))
 		x.s.RequestBlocks, x.s.MaxRequestBlocks, x.s.MissingLimit = row.group, row.most, row.limit
-		w := watchBlocks(x.s)
 		var moved atomic.Int64
 		when := time.Date(2020, 2, 29, 12, 30, 15, 5000, time.UTC)
 		if err := os.Chtimes(x.file, when, when); err != nil {
 			t.Fatal(err)
 		}
 		sum := x.ok("/d/f")
-		if got := w.sent(); !slices.Equal(got, row.want) {
+		if got := x.wire.sent(); !slices.Equal(got, row.want) {
 			t.Errorf("%+v: sent %q", row, got)
 		}
 		if sum.Files != 1 || sum.Bytes != fiveBlocks || sum.Kept != 0 || !x.s.Get("/d/f").Modified.Equal(when) {
@@ -234,21 +239,20 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestInstantAndDelta(t *testing.T) {
 	data := random(t, fiveBlocks)
 	x := newSender(t, data)
-	w := watchBlocks(x.s)
 	x.ok("/d/f")
-	w.sent()
+	x.wire.sent()
 	sum := x.ok("/d/other name")
-	if got := w.sent(); len(got) > 0 || sum.Files != 1 || sum.Bytes != 0 || sum.Kept != fiveBlocks || x.rec.kept != fiveBlocks {
+	if got := x.wire.sent(); len(got) > 0 || sum.Files != 1 || sum.Bytes != 0 || sum.Kept != fiveBlocks || x.rec.kept != fiveBlocks {
 		t.Errorf("the same content: sent %q, %+v", got, sum)
 	}
 	data[BlockSize+5]++
 	write(t, x.file, data)
 	sum = x.ok("/d/f")
-	if got := w.sent(); !slices.Equal(got, []string{"1 4194304"}) || sum.Bytes != BlockSize || sum.Kept != fiveBlocks-BlockSize {
+	if got := x.wire.sent(); !slices.Equal(got, []string{"1 4194304"}) || sum.Bytes != BlockSize || sum.Kept != fiveBlocks-BlockSize {
 		t.Errorf("a block changed: sent %q, %+v", got, sum)
 	}
 	sum = x.ok("/d/f")
-	if got := w.sent(); len(got) > 0 || sum.Unchanged != 1 || sum.Files != 0 {
+	if got := x.wire.sent(); len(got) > 0 || sum.Unchanged != 1 || sum.Files != 0 {
 		t.Errorf("nothing changed: sent %q, %+v", got, sum)
 	}
 	if x.s.Uploads() != 0 || x.pending() != 0 {
@@ -338,9 +342,10 @@ func TestResume(t *testing.T) {
 				t.Fatalf("%d uploads are kept here and %d on the server, want 1", x.pending(), x.s.Uploads())
 			}
 			row.between(x)
-			w := watchBlocks(x.s)
+			x.s.Intercept(nil)
+			x.wire.sent()
 			sum := x.ok("/d/f")
-			if got := w.sent(); len(got) < row.least || len(got) > row.most {
+			if got := x.wire.sent(); len(got) < row.least || len(got) > row.most {
 				t.Errorf("the second run sent %q, want %d to %d", got, row.least, row.most)
 			}
 			if row.most < 5 && (sum.Kept < arrived*BlockSize || sum.Kept != x.rec.kept) {
@@ -479,8 +484,7 @@ func TestLargeFileThatChanges(t *testing.T) {
 			data := random(t, fiveBlocks)
 			x := newSender(t, data)
 			x.s.Put("/d/f", []byte("old"), time.Now())
-			w := watchBlocks(x.s)
-			w.before = func(_ http.ResponseWriter, _ *http.Request, n int) bool {
+			x.onBlock(func(_ http.ResponseWriter, _ *http.Request, n int) bool {
 				if n != 1 {
 					return false
 				}
@@ -502,7 +506,7 @@ func TestLargeFileThatChanges(t *testing.T) {
 					t.Error(err)
 				}
 				return false
-			}
+			})
 			sum, err := x.put(t.Context(), "/d/f")
 			if err != nil || sum.Failed != 1 || !errors.Is(x.rec.errs["/d/f"], ErrChanged) {
 				t.Errorf("%+v, %v, %v", sum, err, x.rec.errs)
@@ -510,7 +514,7 @@ func TestLargeFileThatChanges(t *testing.T) {
 			if string(x.s.Get("/d/f").Data) != "old" || x.s.Uploads() != 0 || x.pending() != 0 {
 				t.Errorf("%d uploads are left, %d here", x.s.Uploads(), x.pending())
 			}
-			w.before = nil
+			x.s.Intercept(nil)
 			x.ok("/d/f")
 		})
 	}
@@ -582,22 +586,21 @@ func TestLostBlocksGoAgain(t *testing.T) {
 // An expired sign-in does not stop an upload, and an upload that is refused for good leaves nothing behind.
 func TestUploadsAndAccess(t *testing.T) {
 	x := newSender(t, random(t, fiveBlocks))
-	w := watchBlocks(x.s)
-	w.before = func(_ http.ResponseWriter, _ *http.Request, n int) bool {
+	x.onBlock(func(_ http.ResponseWriter, _ *http.Request, n int) bool {
 		if n == 2 {
 			x.s.Revoke()
 		}
 		return false
-	}
+	})
 	x.ok("/d/f")
 	if x.s.Calls("POST /auth/refresh") != 0 {
 		t.Error("the upload's own token was not used")
 	}
 	write(t, x.file, random(t, fiveBlocks))
-	w.before = func(_ http.ResponseWriter, _ *http.Request, n int) bool {
+	x.onBlock(func(_ http.ResponseWriter, _ *http.Request, _ int) bool {
 		x.s.Mkdir("/d/g")
 		return false
-	}
+	})
 	sum, err := x.put(t.Context(), "/d/g")
 	if err != nil || sum.Failed != 1 || !HasStatus(x.rec.errs["/d/g"], http.StatusConflict) {
 		t.Errorf("%+v, %v, %v", sum, err, x.rec.errs)
