@@ -86,7 +86,7 @@ vuln: ## look our dependencies up in the Go vulnerability database; VULNDB=FILE.
 # --- tests ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: ui test-go test-faults test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
+test: ui test-go test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
 
 .PHONY: test-go
 test-go: ## Go tests under the race detector
@@ -94,10 +94,6 @@ test-go: ## Go tests under the race detector
 	@tools/scripts/need-docs.sh
 	$(RACE) test -race -vet=off -timeout 15m ./...
 	$(RACE) -C tools test -race -vet=off -timeout 15m ./...
-
-.PHONY: test-faults
-test-faults: ## tests in which the program is killed at each of its fault points
-	GOFLAGS=-tags=no_k8s,faults go test -vet=off -timeout 15m -run Killed ./cmd/gopan
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## the UI's unit tests

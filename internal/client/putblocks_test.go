@@ -68,9 +68,6 @@ type sender struct {
 	file  string
 	state *Unfinished
 	rec   *record
-	// old are the sessions of runs that were interrupted.
-	mu  sync.Mutex
-	old map[string]bool
 }
 
 func newSender(t *testing.T, data []byte) *sender {
@@ -116,24 +113,9 @@ func (x *sender) interrupt(after int) {
 	x.t.Helper()
 	ctx, cancel := context.WithCancel(x.t.Context())
 	defer cancel()
-	var (
-		ids   = map[string]bool{}
-		count int
-	)
 	w := watchBlocks(x.s)
-	w.before = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
-		id, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/v1/uploads/"), "/")
-		x.mu.Lock()
-		if x.old[id] {
-			// A request of an interrupted run that the server comes to only now.
-			x.mu.Unlock()
-			return false
-		}
-		ids[id] = true
-		count++
-		pass := count <= after
-		x.mu.Unlock()
-		if pass {
+	w.before = func(rw http.ResponseWriter, r *http.Request, n int) bool {
+		if n <= after {
 			return false
 		}
 		_, _ = io.Copy(io.Discard, r.Body) // only then the server hears that the client is gone
@@ -147,9 +129,6 @@ func (x *sender) interrupt(after int) {
 	if sum, err := x.put(ctx, "/d/f"); !errors.Is(err, context.Canceled) || sum.Failed+sum.Files > 0 {
 		x.t.Fatalf("interrupted: %+v, %v", sum, err)
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.old = ids
 }
 
 const fiveBlocks = 4*BlockSize + 1000
@@ -357,21 +336,6 @@ func TestResume(t *testing.T) {
 				t.Errorf("%d uploads are left on the server", x.s.Uploads())
 			}
 		})
-	}
-}
-
-// What began anew after the server had forgotten is gone on with, too.
-func TestResumeAfterBeginningAnew(t *testing.T) {
-	x := newSender(t, random(t, fiveBlocks))
-	x.interrupt(1)
-	x.s.Forget()
-	x.interrupt(3)
-	if x.pending() != 1 {
-		t.Fatalf("%d uploads are kept, want 1", x.pending())
-	}
-	x.s.Intercept(nil)
-	if sum := x.ok("/d/f"); sum.Kept < 3*BlockSize {
-		t.Errorf("kept %d bytes, want at least three blocks", sum.Kept)
 	}
 }
 

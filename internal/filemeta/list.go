@@ -42,21 +42,6 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// after is the cursor of a listing whose last node so far is n, as children gave it.
-func (c cursor) after(tx *gorm.DB, n *node) (cursor, error) {
-	c.Kind, c.ID, c.Key, c.Num = n.Kind, n.ID, nil, 0
-	switch c.By {
-	case "name":
-		err := query(tx, func(rows *sql.Rows) error { return rows.Scan(&c.Key) }, "SELECT sort_key FROM nodes WHERE id = ?", n.ID)
-		return c, err
-	case "size":
-		c.Num = n.Size
-	case "modified":
-		c.Num = n.ModifiedAt
-	}
-	return c, nil
-}
-
 func parseCursor(s string) (c cursor, err error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err == nil {
@@ -149,8 +134,7 @@ func (s *Service) total(tx *gorm.DB, id DriveID, of NodeID) (n int64, err error)
 }
 
 // children reads up to limit nodes that come after c, or from the start. It asks for folders and for files
-// apart, so that each is a walk along one index. Of each node it reads no more than a listing shows: every column of
-// a thousand rows takes its time.
+// apart, so that each is a walk along one index.
 func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*node, error) {
 	col, cmp, dir := columns[c.By], ">", "ASC"
 	if c.Desc {
@@ -167,6 +151,7 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 			where += fmt.Sprintf(" AND (%s, id) %s (?, ?)", col, cmp)
 			args = append(args, value, c.ID)
 		}
+		// Of each node no more than a listing shows: every column of a thousand rows takes its time.
 		err := query(tx, func(rows *sql.Rows) error {
 			n := &node{ParentID: parent}
 			all = append(all, n)
