@@ -92,6 +92,7 @@ test: ui test-go test-web test-e2e ## all tests; installs a C compiler and Chrom
 test-go: ## Go tests under the race detector
 	@tools/scripts/need-cc.sh
 	@tools/scripts/need-docs.sh
+	@tools/scripts/need-rclone.sh
 	$(RACE) test -race -vet=off -timeout 15m ./...
 	$(RACE) -C tools test -race -vet=off -timeout 15m ./...
 
