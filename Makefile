@@ -86,13 +86,14 @@ vuln: ## look our dependencies up in the Go vulnerability database; VULNDB=FILE.
 # --- tests ---------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: ui test-go test-faults test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
+test: ui test-go test-web test-e2e ## all tests; installs a C compiler and Chromium if they are missing and it may
 
 .PHONY: test-go
 test-go: ## Go tests under the race detector
 	@tools/scripts/need-cc.sh
 	@tools/scripts/need-docs.sh
 	@tools/scripts/need-stores.sh
+	@tools/scripts/need-rclone.sh
 	$(RACE) test -race -vet=off -timeout 15m ./...
 	$(RACE) -C tools test -race -vet=off -timeout 15m ./...
 

@@ -65,8 +65,8 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 }
 
-// attempts are a request for every route, aimed at a file, a folder and a thing in the trash.
-func attempts(file, trashed string) map[string]struct{ target, body string } {
+// attempts are a request for every route, aimed at a file, a folder, a thing in the trash and an upload under way.
+func attempts(file, trashed, upload string) map[string]struct{ target, body string } {
 	return map[string]struct{ target, body string }{
 		"GET /api/v1/content":             {"/api/v1/content?path=/vault/plan.txt", ""},
 		"HEAD /api/v1/content":            {"/api/v1/content?path=/vault/plan.txt", ""},
@@ -85,7 +85,16 @@ func attempts(file, trashed string) map[string]struct{ target, body string } {
 		"DELETE /api/v1/trash/{id}":       {"/api/v1/trash/" + trashed, ""},
 		"POST /api/v1/folders":            {"/api/v1/folders", `{"path":"/vault/mine"}`},
 		"PUT /api/v1/uploads/content":     {"/api/v1/uploads/content?path=/vault/mine.txt", "x"},
+		"POST /api/v1/uploads":            {"/api/v1/uploads", `{"path":"/vault/mine.txt","size":1}`},
+
+		"GET /api/v1/uploads/{id}":            {"/api/v1/uploads/" + upload, ""},
+		"PUT /api/v1/uploads/{id}/blocks/{n}": {"/api/v1/uploads/" + upload + "/blocks/0", "x"},
+		"POST /api/v1/uploads/{id}/proof":     {"/api/v1/uploads/" + upload + "/proof", `{"answers":[]}`},
+		"POST /api/v1/uploads/{id}/complete":  {"/api/v1/uploads/" + upload + "/complete", ""},
+		"DELETE /api/v1/uploads/{id}":         {"/api/v1/uploads/" + upload, ""},
 		// Those that name nothing are about one's own things.
+		"POST /api/v1/uploads/batch": {"/api/v1/uploads/batch", ""},
+
 		"GET /api/v1/drive":         {"/api/v1/drive", ""},
 		"GET /api/v1/trash":         {"/api/v1/trash", ""},
 		"DELETE /api/v1/trash":      {"/api/v1/trash", ""},
@@ -98,7 +107,18 @@ func attempts(file, trashed string) map[string]struct{ target, body string } {
 }
 
 // own are the routes of attempts that act on what is the caller's, whoever that is.
-var own = []string{"GET /api/v1/drive", "GET /api/v1/trash", "DELETE /api/v1/trash", "GET /api/v1/me", "POST /api/v1/auth/logout"}
+var own = []string{
+	"GET /api/v1/drive", "GET /api/v1/trash", "DELETE /api/v1/trash", "GET /api/v1/me", "POST /api/v1/auth/logout",
+	"POST /api/v1/uploads/batch",
+}
+
+// begin begins an upload of admin's.
+func (d *drive) begin(t *testing.T) (id string) {
+	t.Helper()
+	var u struct{ ID string }
+	d.ask(t, "POST", "/api/v1/uploads", `{"path":"/vault/coming.txt","size":1}`, bearer(d.admin)).into(t, &u)
+	return u.ID
+}
 
 // S1, G53, G61: nobody but its owner gets at a file, by any route. Without a good credential every route but the
 // public ones is 401; to a stranger another's things do not exist, and stay as they were.
@@ -109,15 +129,16 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	if r := d.ask(t, "DELETE", "/api/v1/files/"+doomed.ID, "", bearer(d.admin)); r.StatusCode != 204 {
 		t.Fatal(r.StatusCode, r.body)
 	}
+	coming := d.begin(t)
 	state := func() string {
 		var all []string
-		for _, target := range []string{"/api/v1/files?path=/vault", "/api/v1/files?path=/", "/api/v1/trash", "/api/v1/drive", "/api/v1/content/" + secret.ID} {
+		for _, target := range []string{"/api/v1/uploads/" + coming, "/api/v1/files?path=/vault", "/api/v1/files?path=/", "/api/v1/trash", "/api/v1/drive", "/api/v1/content/" + secret.ID} {
 			all = append(all, d.ask(t, "GET", target, "", bearer(d.admin)).body)
 		}
 		return strings.Join(all, "\n")
 	}
 	before := state()
-	aims := attempts(secret.ID, doomed.ID)
+	aims := attempts(secret.ID, doomed.ID, coming)
 	for route := range documented(t) {
 		if _, ok := aims[route]; !ok {
 			t.Errorf("%s: this test does not try it", route)
@@ -186,8 +207,8 @@ func TestNotYoursLooksLikeNothing(t *testing.T) {
 	secret := d.put(t, "/vault/plan.txt", "c4nary content")
 	doomed := d.put(t, "/vault/old.txt", "c4nary content")
 	d.ask(t, "DELETE", "/api/v1/files/"+doomed.ID, "", bearer(d.admin))
-	nothing := attempts("999999999", "999999999")
-	for route, aim := range attempts(secret.ID, doomed.ID) {
+	nothing := attempts("999999999", "999999999", strings.Repeat("A", 26))
+	for route, aim := range attempts(secret.ID, doomed.ID, d.begin(t)) {
 		if !strings.Contains(route, "{id}") {
 			continue
 		}

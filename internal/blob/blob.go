@@ -58,7 +58,7 @@ type Ref struct {
 // Info is what a store knows of a blob without reading it.
 type Info struct {
 	Ref
-	// PutAt is when the blob was last put, by the store's own clock. Delete removes it if told the nanosecond after.
+	// PutAt is when the blob was last put, by the store's own clock.
 	PutAt time.Time
 }
 

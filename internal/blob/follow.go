@@ -21,7 +21,7 @@ func (s *Stores) follow(ctx context.Context, ref Ref, r Reader) Reader {
 
 // follower is a Reader that goes where its blob goes. One goroutine reads and seeks; ReadAt may be called at once.
 type follower struct {
-	ctx    context.Context // a Reader has no other way to know whose it is
+	ctx    context.Context //nolint:containedctx // a Reader has no other way to know whose it is
 	stores *Stores
 	ref    Ref
 	pos    int64 // of Read
@@ -61,7 +61,7 @@ func (f *follower) reopen(failed Reader) Reader {
 	if latest := f.readers[len(f.readers)-1]; latest != failed {
 		return latest
 	}
-	_, r, _, err := f.stores.find(f.ctx, f.ref)
+	r, _, err := f.stores.find(f.ctx, f.ref)
 	if err != nil {
 		return nil
 	}

@@ -27,12 +27,12 @@ func (s *Stores) Link(ctx context.Context, ref Ref, h LinkHeaders, ttl time.Dura
 	const op = errs.Op("blob.Stores.Link")
 	at := 0
 	if len(s.All) > 1 {
-		found, r, _, err := s.find(ctx, ref)
+		r, _, err := s.find(ctx, ref)
 		if err != nil {
 			return "", errs.Wrap(op, err)
 		}
 		_ = r.Close() // nothing was read
-		at = found
+		at, _ = s.found.Get(ref.Digest)
 	}
 	l, ok := s.All[at].Stager.(Linker)
 	if !ok {

@@ -74,15 +74,15 @@ func (s *Stores) Open(ctx context.Context, ref Ref) (Reader, []Sum, error) {
 	if len(s.All) == 1 {
 		return s.All[0].Open(ctx, ref)
 	}
-	_, r, sums, err := s.find(ctx, ref)
+	r, sums, err := s.find(ctx, ref)
 	if err != nil {
 		return nil, nil, errs.Wrap("blob.Stores.Open", err)
 	}
 	return s.follow(ctx, ref, r), sums, nil
 }
 
-// find is Open, with the reader of the store itself, and says which of All that is.
-func (s *Stores) find(ctx context.Context, ref Ref) (at int, r Reader, sums []Sum, err error) {
+// find is Open, with the reader of the store itself.
+func (s *Stores) find(ctx context.Context, ref Ref) (Reader, []Sum, error) {
 	s.once.Do(func() { s.found, _ = lru.New[Digest, int](foundIn) }) // fails for a size below 1 only
 	first, _ := s.found.Get(ref.Digest)
 	// A blob that moves is in both stores for a moment, but one asked before it came and the other after it left
@@ -90,15 +90,16 @@ func (s *Stores) find(ctx context.Context, ref Ref) (at int, r Reader, sums []Su
 	for range 2 {
 		var failed []error
 		for i := range s.All {
-			if at = i; i == 0 {
+			at := i
+			if i == 0 {
 				at = first
 			} else if i <= first {
 				at = i - 1
 			}
-			r, sums, err = s.All[at].Open(ctx, ref)
+			r, sums, err := s.All[at].Open(ctx, ref)
 			if err == nil {
 				s.found.Add(ref.Digest, at)
-				return at, r, sums, nil
+				return r, sums, nil
 			}
 			switch err := fmt.Errorf("store %s: %w", s.All[at].Name, err); {
 			case errs.Is(errs.NotFound, err):
@@ -109,10 +110,10 @@ func (s *Stores) find(ctx context.Context, ref Ref) (at int, r Reader, sums []Su
 			}
 		}
 		if len(failed) > 0 {
-			return 0, nil, nil, errs.Wrap("blob.Stores.find", errors.Join(failed...))
+			return nil, nil, errs.Wrap("blob.Stores.find", errors.Join(failed...))
 		}
 	}
-	return 0, nil, nil, errs.E(errs.NotFound, "blob.Stores.find")
+	return nil, nil, errs.E(errs.NotFound, "blob.Stores.find")
 }
 
 // Check tells whether all stores can take and give blobs now.

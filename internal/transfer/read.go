@@ -25,7 +25,7 @@ func readAll(ctx context.Context, from blob.Opener, ref blob.Ref, at *pace, to i
 
 // paced reads no faster than a pace, and ends with its context.
 type paced struct {
-	ctx context.Context // a Reader has no other way to be stopped
+	ctx context.Context //nolint:containedctx // io.Reader has no other way to be stopped
 	r   io.Reader
 	at  *pace
 }

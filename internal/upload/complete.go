@@ -93,6 +93,7 @@ func (s *Service) seal(ctx context.Context, u *session, v *view, sums []blob.Sum
 	if v.anyMissing() {
 		return errs.E(errs.Conflict, op, errs.Code("blocks_missing"))
 	}
+	faultpoint.Hit("upload.complete.checked")
 	return errs.Wrap(op, st.Commit(ctx, sums))
 }
 
@@ -170,6 +171,7 @@ func (s *Service) finish(ctx context.Context, u *session, done *filemetapb.Commi
 		return errs.Wrap(op, err)
 	}
 	u.Result = result
+	faultpoint.Hit("upload.complete.noted")
 	s.unstage(ctx, u)
 	s.forget(ctx, u)
 	return nil

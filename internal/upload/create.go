@@ -107,6 +107,7 @@ func (s *Service) prepare(ctx context.Context, u *session, b begin, room *fileme
 			if err != nil {
 				return err
 			}
+			faultpoint.Hit("upload.create.claimed")
 			return s.finish(ctx, u, done)
 		}
 		here = false // it went in between; the client sends it
@@ -133,7 +134,11 @@ func (s *Service) prepare(ctx context.Context, u *session, b begin, room *fileme
 			return err
 		}
 	}
-	return s.create(ctx, u)
+	if err := s.create(ctx, u); err != nil {
+		return err
+	}
+	faultpoint.Hit("upload.create.kept")
+	return nil
 }
 
 // keyKey is where kv keeps which upload a client's Idempotency-Key began.

@@ -129,18 +129,23 @@ func newServer(t *testing.T, quota int64) *server {
 // serve serves a replica of the role, beside the tree, until the test ends.
 func (s *server) serve(up *upload.Service) (url, addr string) {
 	s.t.Helper()
-	api := &httpapi.Server{
-		Routes: append(filemeta.Routes(filemeta.HTTP{Service: s.tree}), upload.Routes(up)...), Check: check,
-	}
-	h, err := api.Handler()
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = httpapi.NewHTTPServer(h, nil)
+	ts.Config = httpapi.NewHTTPServer(handlerOf(s.t, s.tree, up), nil)
 	ts.Start()
 	s.t.Cleanup(ts.Close)
 	return ts.URL, ts.Listener.Addr().String()
+}
+
+func handlerOf(t *testing.T, tree *filemeta.Service, up *upload.Service) http.Handler {
+	t.Helper()
+	api := &httpapi.Server{
+		Routes: append(filemeta.Routes(filemeta.HTTP{Service: tree}), upload.Routes(up)...), Check: check,
+	}
+	h, err := api.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // replica is another process of the role on the same store, kv and tree: a server whose requests go there.

@@ -24,7 +24,7 @@ func (s *Service) PutBatch(w http.ResponseWriter, r *http.Request) error {
 	if err := httpapi.Parse(r, &req); err != nil {
 		return err
 	}
-	if ct := r.Header.Get("Content-Type"); ct != "application/x-tar" {
+	if ct := r.Header.Get("Content-Type"); ct != "" && ct != "application/x-tar" {
 		return errs.E(errs.Unsupported, op, errs.Code("not_tar"))
 	}
 	b := &batch{

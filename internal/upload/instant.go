@@ -14,7 +14,6 @@ import (
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/errs"
-	"github.com/livil/gopan/internal/faultpoint"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
@@ -102,7 +101,6 @@ func (s *Service) prove(ctx context.Context, u *session, answers [][]byte) (*fil
 	if _, err := s.KV.Add(ctx, failures, -1, time.Hour); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	faultpoint.Hit("upload.proof.right")
 	done, err := s.claim(ctx, u)
 	switch {
 	case errs.CodeOf(err) == "claim_lost":
