@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +92,15 @@ func HasStatus(err error, statuses ...int) bool {
 		}
 	}
 	return false
+}
+
+// isCode tells whether the server refused with one of these codes.
+func isCode(err error, codes ...string) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return slices.Contains(codes, e.Code)
 }
 
 // IsNotFound tells whether the server knows of no such thing.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,7 +59,7 @@ func (r *run) putLarge(ctx context.Context, it *Item, f *os.File, info os.FileIn
 		l.drop(ctx, newTicket(before.ID, before.Token))
 		before = nil
 	}
-	if have != nil && have.size == it.Size && have.digest == l.digest {
+	if have.is(it.Size, l.digest) {
 		if before != nil {
 			l.drop(ctx, newTicket(before.ID, before.Token))
 		}
@@ -362,78 +361,4 @@ func (l *largeFile) moved(n int64) {
 func (l *largeFile) startOver() {
 	l.keep(-l.kept)
 	l.moved(-l.sent.Load())
-}
-
-// rangeBody is a part of a file as a request's body, as often as it takes.
-type rangeBody struct {
-	l         *largeFile
-	off, size int64
-	mu        sync.Mutex
-	// present is the present attempt's reader, and sent counts its bytes. One that was given up may still be read.
-	present *rangeReader
-	sent    int64
-}
-
-func (b *rangeBody) open() (io.ReadCloser, error) {
-	r := &rangeReader{body: b}
-	b.replace(r)
-	return r, nil
-}
-
-// replace ends the present attempt and takes back what it counted.
-func (b *rangeBody) replace(r *rangeReader) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.l.moved(-b.sent)
-	b.present, b.sent = r, 0
-}
-
-// count counts bytes of an attempt, if it is the present one.
-func (b *rangeBody) count(r *rangeReader, n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.present == r {
-		b.sent += n
-		b.l.moved(n)
-	}
-}
-
-type rangeReader struct {
-	body *rangeBody
-	pos  int64
-}
-
-func (r *rangeReader) Read(p []byte) (int, error) {
-	b := r.body
-	if r.pos == b.size {
-		return 0, io.EOF
-	}
-	p = p[:min(int64(len(p)), b.size-r.pos)]
-	n, err := b.l.f.ReadAt(p, b.off+r.pos)
-	switch {
-	case n == len(p):
-	case err == io.EOF:
-		return 0, ErrChanged
-	default:
-		return 0, err
-	}
-	r.pos += int64(n)
-	b.count(r, int64(n))
-	return n, nil
-}
-
-func (r *rangeReader) Close() error { return nil }
-
-// isCode tells whether the server refused with one of these codes.
-func isCode(err error, codes ...string) bool {
-	var e *Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	for _, c := range codes {
-		if e.Code == c {
-			return true
-		}
-	}
-	return false
 }

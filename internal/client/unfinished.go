@@ -61,8 +61,6 @@ type claim struct {
 	// life is how long the session lives after its last block; touched is when the file's time was last moved on.
 	life    time.Duration
 	touched atomic.Int64
-	// gone is set when the file has been removed.
-	gone bool
 }
 
 // claim takes an upload for this process, and gives what an earlier run left of it. It returns nil when the folder
@@ -147,29 +145,24 @@ func (c *claim) touch(now time.Time) {
 	_ = os.Chtimes(c.name, end, end) // without it the file is only swept too early
 }
 
-// forget removes the file: the upload is done, or will never be.
+// forget drops what was saved: the upload is done, or will never be, or begins anew.
 func (c *claim) forget() {
-	if c == nil || c.gone {
-		return
+	if c != nil {
+		_ = c.f.Truncate(0) // the next run finds out that the server has forgotten, too
 	}
-	// The content first: where an open file cannot be removed, none is left to be believed.
-	_ = c.f.Truncate(0)
-	c.gone = os.Remove(c.name) == nil
 }
 
-// release lets others have the upload. A file that nothing was saved to goes.
+// release lets others have the upload. The file stays only if there is something in it.
 func (c *claim) release() {
 	if c == nil {
 		return
 	}
 	info, err := c.f.Stat()
 	empty := err == nil && info.Size() == 0
-	if empty {
-		c.forget()
-	}
+	removed := empty && os.Remove(c.name) == nil
 	c.f.Close()
-	if empty && !c.gone {
-		_ = os.Remove(c.name) // an empty file more is no harm
+	if empty && !removed {
+		_ = os.Remove(c.name) // where an open file cannot be removed; one that stays is swept later
 	}
 }
 
@@ -189,12 +182,15 @@ func (u *Unfinished) Sweep(now time.Time) {
 		if err != nil {
 			continue
 		}
-		// Its owner may have begun it anew since.
-		if ok, err := tryLock(f); err == nil && ok {
-			if held, err := f.Stat(); err == nil && !held.ModTime().After(now) {
-				(&claim{name: name, f: f}).forget()
-			}
+		c := &claim{name: name, f: f}
+		if ok, err := tryLock(f); err != nil || !ok {
+			f.Close()
+			continue
 		}
-		f.Close()
+		// Its owner may have begun it anew since.
+		if held, err := f.Stat(); err == nil && !held.ModTime().After(now) {
+			c.forget()
+		}
+		c.release()
 	}
 }
