@@ -95,7 +95,10 @@ func (b *batch) take(ctx context.Context, body io.Reader) error {
 		}
 		e := &entry{path: strings.ToValidUTF8(h.Name, "\uFFFD")}
 		b.all = append(b.all, e)
-		if e.err = b.read(ctx, e, h, in); e.err == nil {
+		// Nothing is written to e when it is being stored: what becomes of that is for the storing to say.
+		if err := b.read(ctx, e, h, in); err != nil {
+			e.err = err
+		} else {
 			b.group = append(b.group, e)
 		}
 		if len(b.group) == groupEntries {
