@@ -157,7 +157,7 @@ func (s *Store) Delete(ctx context.Context, d blob.Digest, putBefore time.Time) 
 	if err != nil {
 		return false, errs.Wrap(op, err)
 	}
-	if len(gens) == 0 || !before(gens[0].PutAt, putBefore) {
+	if len(gens) == 0 || !gens[0].PutAt.Before(putBefore) {
 		return false, nil
 	}
 	if err := s.forget(ctx, gens); err != nil {

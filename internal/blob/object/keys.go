@@ -83,7 +83,7 @@ func generationKey(ref blob.Ref, data id) string {
 	return key
 }
 
-// parseGeneration reads an object's key.
+// parseGeneration reads an object's key. The blob counts as put at the latest moment that its time stands for.
 func parseGeneration(o Object) (g generation, ok bool) {
 	name, ok := strings.CutPrefix(o.Key, blobsFolder)
 	if !ok || len(name) < 3 {
@@ -99,7 +99,7 @@ func parseGeneration(o Object) (g generation, ok bool) {
 	if err != nil || serr != nil || !gok || size < 0 || strconv.FormatInt(size, 10) != f[1] || name[:3] != f[0][:2]+"/" {
 		return g, false
 	}
-	g = generation{key: o.Key, Info: blob.Info{Ref: blob.Ref{Digest: digest, Size: size}, PutAt: o.Modified}}
+	g = generation{key: o.Key, Info: blob.Info{Ref: blob.Ref{Digest: digest, Size: size}, PutAt: o.Modified.Add(granularity)}}
 	switch {
 	case small(size):
 		return g, len(f) == 3

@@ -223,7 +223,7 @@ func (s *Store) replaceOlder(ctx context.Context, gens []generation, moment time
 		}
 		for _, other := range datas[i+1:] {
 			older := slices.DeleteFunc(slices.Clone(gens), func(g generation) bool { return g.data != other })
-			if !before(older[0].PutAt, moment) {
+			if !older[0].PutAt.Before(moment) {
 				continue
 			}
 			if err := s.forget(ctx, older); err != nil {
