@@ -203,8 +203,7 @@ func (s *Store) tidy(ctx context.Context, gens []generation) {
 	_ = s.forget(ctx, older) // the next one who passes tries again
 }
 
-// List implements blob.Store. A blob was put when its youngest generation was, at the last moment that its time can mean:
-// Delete takes what was put before the moment after that.
+// List implements blob.Store. A blob was put when its youngest generation was.
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	const op = errs.Op("object.List")
 	var last blob.Info // of the blob whose generations are coming
@@ -212,9 +211,7 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 		if last == (blob.Info{}) {
 			return nil
 		}
-		e := blob.Entry{Info: last}
-		e.PutAt = e.PutAt.Add(granularity - 1)
-		return fn(e)
+		return fn(blob.Entry{Info: last})
 	}
 	var stopped error
 	err := s.listFolders(ctx, func(o Object) error {
