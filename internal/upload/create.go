@@ -15,8 +15,8 @@ import (
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
-// MaxBlocks of one upload: 4 TiB. It bounds what one request has to look at.
-const MaxBlocks = 1 << 20
+// MaxBlocks of one upload: 5 TiB, the largest object of S3. It bounds what one request has to look at.
+const MaxBlocks = 5 << 40 / blob.BlockSize
 
 // begin is an upload that is about to begin.
 type begin struct {
