@@ -45,14 +45,14 @@ func TestZipSize(t *testing.T) {
 		many = append(many, sized(fmt.Sprintf("f%d", i), int64(i%3)))
 	}
 	for name, entries := range map[string][]entry{
-		"nothing":                        nil,
-		"folder":                         {sized("文件/", 0)},
-		"small":                          {sized("a/", 0), sized("a/b", 1), sized("a/none", 0)},
-		"one entry below zip64":          many[1:],
-		"enough entries for zip64":       many,
-		"a file of zip64, then files":    {sized("a", math.MaxUint32), sized("b", 1), sized("c/", 0)},
-		"an offset at the bound":         {sized("a", math.MaxUint32-localHeader-timeExtra-1-descriptor), sized("b", 1)},
-		"an offset below the bound":      {sized("a", math.MaxUint32-localHeader-timeExtra-1-descriptor-1), sized("b/", 0)},
+		"nothing":                     nil,
+		"folder":                      {sized("文件/", 0)},
+		"small":                       {sized("a/", 0), sized("a/b", 1), sized("a/none", 0)},
+		"one entry below zip64":       many[1:],
+		"enough entries for zip64":    many,
+		"a file of zip64, then files": {sized("a", math.MaxUint32), sized("b", 1), sized("c/", 0)},
+		"an offset at the bound":      {sized("a", math.MaxUint32-localHeader-timeExtra-1-descriptor), sized("b", 1)},
+		"an offset below the bound":   {sized("a", math.MaxUint32-localHeader-timeExtra-1-descriptor-1), sized("b/", 0)},
 	} {
 		var n counter
 		z := zip.NewWriter(&n)

@@ -28,7 +28,7 @@ type pieces struct {
 // pieceSize is how large the piece after n bytes is.
 func pieceSize(n int64) int { return int(min(max(n, firstPiece), blob.BlockSize/2)) }
 
-func poolOf(size int) *sync.Pool { return &piecePools[bits.Len(uint(size/firstPiece))-1] } //nolint:gosec // sizes are positive
+func poolOf(size int) *sync.Pool { return &piecePools[bits.Len(uint(size/firstPiece))-1] }
 
 // fill takes up to n bytes of r into memory, and shows them to h. It gives io.ErrUnexpectedEOF when r ends before.
 func (p *pieces) fill(ctx context.Context, r io.Reader, n int64, h ...hash.Hash) error {

@@ -91,8 +91,8 @@ func (s *Store) GetMany(ctx context.Context, keys []string) ([][]byte, error) {
 		}
 		at[k] = append(at[k], i)
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT key, value FROM kv WHERE expires_at > ? AND key IN (?"+
-		strings.Repeat(", ?", len(args)-2)+")", args...)
+	marks := strings.Repeat(", ?", len(args)-2)
+	rows, err := s.db.QueryContext(ctx, "SELECT key, value FROM kv WHERE expires_at > ? AND key IN (?"+marks+")", args...) //nolint:gosec // marks only
 	if err != nil {
 		return nil, fail(op, err)
 	}
