@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/livil/gopan/internal/errs"
@@ -97,6 +98,9 @@ func (l *Log) Close() error {
 func (l *Log) run() {
 	defer close(l.done)
 	for first := range l.queue {
+		// Those who were answered just now, and those who are about to publish, go first: apply keeps a processor
+		// for as long as it waits for the disk, and they would wait for it, too, instead of being in this batch.
+		runtime.Gosched()
 		batch, n := []publish{first}, len(first.events)
 	gather:
 		for n < MaxBatch {
