@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/blob/blobtest"
@@ -383,4 +384,34 @@ func TestQuotaRace(t *testing.T) {
 	if got := s.available(1); got != size/2 {
 		t.Errorf("%d bytes of room, want %d", got, size/2)
 	}
+}
+
+// A block whose bytes are still coming when the upload is completed without it changes nothing of the file any more, even
+// if they are others: they were refused as long as the upload went on, and are when nothing is known of its blocks.
+func TestLateBlock(t *testing.T) {
+	s := newServer(t, 0)
+	c, other := contentOf(blobtest.Bytes(1, blob.BlockSize)), blobtest.Bytes(2, blob.BlockSize)
+	for name, want := range map[string]string{"complete": "upload_complete", "delete": "not_found"} {
+		u := s.begin("/"+name, c, nil)
+		conn := s.dial()
+		send(t, conn, fmt.Sprintf("PUT /api/v1/uploads/%s/blocks/0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 1\r\nContent-Length: %d\r\n\r\n", u.ID, blob.BlockSize)+
+			string(other[:3*mib]))
+		for end := time.Now().Add(patience); s.up.Memory.Used() == 0; {
+			if time.Now().After(end) {
+				t.Fatal("the block does not arrive")
+			}
+		}
+		s.block(u.ID, 0, c.data).wantStatus(t, 204)
+		if name == "complete" {
+			s.complete(u.ID).node(t, 201)
+		} else {
+			s.remove(u.ID).wantStatus(t, 204)
+		}
+		send(t, conn, string(other[3*mib:]))
+		a := read(t, conn)
+		if a.StatusCode < 400 || !strings.Contains(string(a.body), want) {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	s.wantContent(s.do(http.MethodGet, "/api/v1/stat?path=/complete", nil).node(t, 200), c.data)
 }

@@ -174,7 +174,9 @@ func (s *Service) begun(ctx context.Context, b begin) (*session, []byte, error) 
 func (s *Service) abandon(ctx context.Context, u *session) {
 	ctx, cancel := s.afterwards(ctx)
 	defer cancel()
-	_ = s.KV.Delete(ctx, sessionKey(u.ID)) // as above
+	if s.KV.Delete(ctx, sessionKey(u.ID)) != nil {
+		return // its blocks' sums stay fixed as long as somebody may find it
+	}
 	if u.Reservation != 0 {
 		_, _ = s.Tree.Release(ctx, &filemetapb.ReleaseRequest{Reservation: u.Reservation}) // as above
 	}

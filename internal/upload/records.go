@@ -177,7 +177,7 @@ func (s *Service) fix(ctx context.Context, u *session, n int64, sum blob.Sum) er
 			return errs.Wrap(op, err)
 		}
 		if ok {
-			return nil
+			return s.open(ctx, u)
 		}
 		r, err := s.record(ctx, u, n)
 		switch {
@@ -191,6 +191,20 @@ func (s *Service) fix(ctx context.Context, u *session, n int64, sum blob.Sum) er
 		return nil
 	}
 	return notFound(op)
+}
+
+// open fails when an upload goes on no more. Nothing is known of its blocks then, so whoever has just fixed the sum of one
+// must not believe to be the first: the block may have come, and its stage may be a file's content by now.
+func (s *Service) open(ctx context.Context, u *session) error {
+	const op = errs.Op("upload.open")
+	now, err := s.load(ctx, u.ID)
+	if err != nil {
+		return errs.Wrap(op, err)
+	}
+	if len(now.Result) > 0 {
+		return errs.E(errs.Conflict, op, errs.Code("upload_complete"))
+	}
+	return nil
 }
 
 func (s *Service) record(ctx context.Context, u *session, n int64) (record, error) {

@@ -73,7 +73,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"size as text", `{"path":"/f","size":"1"}`, nil, 400, "bad_field"},
 		{"size beyond int64", `{"path":"/f","size":9223372036854775808}`, nil, 400, "bad_field"},
 		{"size of 1.5", `{"path":"/f","size":1.5}`, nil, 400, "bad_field"},
-		{"too large for an upload", `{"path":"/f","size":4398046511105}`, nil, 413, "too_large"},
+		{"too large for an upload", `{"path":"/f","size":5497558138881}`, nil, 413, "too_large"},
 		{"too large for the drive", `{"path":"/f","size":104857600}`, nil, 507, "quota_exceeded"},
 		{"relative path", `{"path":"f","size":1}`, nil, 400, "bad_path"},
 		{"path with ..", `{"path":"/a/../f","size":1}`, nil, 400, "bad_path"},
