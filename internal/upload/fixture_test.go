@@ -50,7 +50,7 @@ const (
 
 // server is a drive that takes content over HTTP, its blobs on a real disk.
 type server struct {
-	t     *testing.T
+	t     testing.TB
 	url   string
 	addr  string
 	dir   string // of the blobs
@@ -86,7 +86,7 @@ func (s *signIns) Authenticate(_ context.Context, in *userpb.AuthenticateRequest
 	return &userpb.Principal{UserId: id / 100, SessionId: id}, nil
 }
 
-func newServer(t *testing.T, quota int64) *server {
+func newServer(t testing.TB, quota int64) *server {
 	t.Helper()
 	s := &server{t: t, dir: filepath.Join(t.TempDir(), "blobs")}
 	if err := local.Init(s.dir, storeID); err != nil {
@@ -136,7 +136,7 @@ func (s *server) serve(up *upload.Service) (url, addr string) {
 	return ts.URL, ts.Listener.Addr().String()
 }
 
-func handlerOf(t *testing.T, tree *filemeta.Service, up *upload.Service) http.Handler {
+func handlerOf(t testing.TB, tree *filemeta.Service, up *upload.Service) http.Handler {
 	t.Helper()
 	api := &httpapi.Server{
 		Routes: append(filemeta.Routes(filemeta.HTTP{Service: tree}), upload.Routes(up)...), Check: check,
@@ -213,7 +213,7 @@ func to(path string, more ...string) string {
 }
 
 // node reads the answer's node and checks its status.
-func (a answer) node(t *testing.T, status int) httpapi.Node {
+func (a answer) node(t testing.TB, status int) httpapi.Node {
 	t.Helper()
 	var n httpapi.Node
 	if err := json.Unmarshal(a.body, &n); err != nil || a.StatusCode != status {
@@ -226,7 +226,7 @@ func (a answer) node(t *testing.T, status int) httpapi.Node {
 }
 
 // wantProblem fails the test unless the answer is a problem with this status and code.
-func (a answer) wantProblem(t *testing.T, status int, code string) {
+func (a answer) wantProblem(t testing.TB, status int, code string) {
 	t.Helper()
 	var p httpapi.Problem
 	err := json.Unmarshal(a.body, &p)

@@ -75,7 +75,7 @@ func (s *server) begin(path string, c content, more fields, headers ...string) u
 func announced(c content) fields { return fields{"digest": c.digest, "blocks": c.blocks} }
 
 // upload reads the answer's upload and checks what always holds of one.
-func (a answer) upload(t *testing.T, status int) upload.Upload {
+func (a answer) upload(t testing.TB, status int) upload.Upload {
 	t.Helper()
 	var u upload.Upload
 	if err := json.Unmarshal(a.body, &u); err != nil || a.StatusCode != status {
@@ -100,7 +100,7 @@ func (s *server) block(id string, n int64, body []byte, headers ...string) answe
 }
 
 // wantStatus fails the test unless the answer has a status and no body.
-func (a answer) wantStatus(t *testing.T, status int) {
+func (a answer) wantStatus(t testing.TB, status int) {
 	t.Helper()
 	if a.StatusCode != status || len(a.body) > 0 {
 		t.Fatalf("%d %s, want %d", a.StatusCode, a.body, status)
@@ -165,7 +165,7 @@ func (s *server) available(user int64) int64 {
 }
 
 // answers to a challenge by somebody who has c.
-func (c content) answers(t *testing.T, ch *upload.UploadChallenge) []string {
+func (c content) answers(t testing.TB, ch *upload.UploadChallenge) []string {
 	t.Helper()
 	nonce, err := hex.DecodeString(ch.Nonce)
 	if err != nil || len(nonce) != 32 {

@@ -14,7 +14,7 @@ import (
 )
 
 // read takes an answer off a connection.
-func read(t *testing.T, c net.Conn) answer {
+func read(t testing.TB, c net.Conn) answer {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {

@@ -155,7 +155,7 @@ func (b *bench) start() error {
 				return err
 			}
 			began := time.Now()
-			again, err := b.startGopan(g.data)
+			again, err := b.startGopan(g.data, g.setup)
 			if err != nil {
 				return err
 			}

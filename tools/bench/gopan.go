@@ -15,39 +15,47 @@ import (
 type gopan struct {
 	*proc
 	data            string
+	setup           setup
 	access, refresh string
 	signedIn        time.Time
+}
+
+// setup is what a drive is started with beyond its defaults.
+type setup struct {
+	// config is a file of settings; "": none.
+	config string
+	env    []string
 }
 
 const password = "bench-and-nothing-else"
 
 // startGopan starts the drive on a data folder of the run.
-func (b *bench) startGopan(data string) (*gopan, error) {
+func (b *bench) startGopan(data string, with setup) (*gopan, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(b.gopan, "serve", "--data", data, "--listen", addr)
-	cmd.Env = append(os.Environ(), "GOPAN_ADMIN_PASSWORD="+password)
+	cmd := exec.Command(b.gopan, "serve", "--data", data, "--listen", addr, "--config", with.config)
+	cmd.Env = append(append(os.Environ(), "GOPAN_ADMIN_PASSWORD="+password), with.env...)
 	p, err := startProc(b.ctx, b.dir, "gopan", addr, "/readyz", cmd)
 	if err != nil {
 		return nil, err
 	}
-	return &gopan{proc: p, data: data}, nil
+	return &gopan{proc: p, data: data, setup: with}, nil
 }
 
 // freshGopan starts the drive on a new data folder, and gives a phase a process that has not hashed a password: that
 // takes memory which would hide what the phase needs. done stops it and removes its data.
-func (b *bench) freshGopan(name string) (g *gopan, done func() error, err error) {
+func (b *bench) freshGopan(name string, with setup) (g *gopan, done func() error, err error) {
 	data := filepath.Join(b.dir, name)
-	first, err := b.startGopan(data)
+	first, err := b.startGopan(data, with)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := errors.Join(first.signIn(b.ctx), first.stop()); err != nil {
 		return nil, nil, errors.Join(err, first.kill())
 	}
-	if g, err = b.startGopan(data); err != nil {
+	if g, err = b.startGopan(data, with); err != nil {
 		return nil, nil, err
 	}
 	g.access, g.refresh, g.signedIn = first.access, first.refresh, first.signedIn
@@ -59,7 +67,7 @@ func (b *bench) restart(g *gopan) error {
 	if err := g.stop(); err != nil {
 		return err
 	}
-	again, err := b.startGopan(g.data)
+	again, err := b.startGopan(g.data, g.setup)
 	if err != nil {
 		return err
 	}

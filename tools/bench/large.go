@@ -169,24 +169,6 @@ func (b *bench) get() (err error) {
 				return err
 			}
 		}
-		pull := func(p *proc, target func(int) string, parts int) side {
-			name := theDrive
-			if p == ng.proc {
-				name = theNginx
-			}
-			return side{name: name, proc: p, per: b.gib(), run: func(round int) (figures, error) {
-				token := ""
-				if p == g.proc {
-					var err error
-					if token, err = g.token(b.ctx); err != nil {
-						return nil, err
-					}
-				}
-				return b.pull(p.addr, target(round), token, parts)
-			}}
-		}
-		content := func(round int) string { return contentOf(path(round)) }
-		atNginx := func(int) string { return "/get.bin" }
 		for _, m := range []struct {
 			what  string
 			parts int
@@ -196,7 +178,9 @@ func (b *bench) get() (err error) {
 			{"GET %s, one stream", 1, b.goal(ratioFrom, 0.85)},
 			{"GET %s, four ranges at once", 4, b.goal(ratioFrom, 0.85)},
 		} {
-			out, err := b.compare(pull(g.proc, content, m.parts), pull(ng.proc, atNginx, m.parts))
+			out, err := b.compare(b.byGet(g, path, m.parts), side{name: theNginx, proc: ng.proc, per: b.gib(), run: func(int) (figures, error) {
+				return b.pull(ng.addr, "/get.bin", "", m.parts)
+			}})
 			if err != nil {
 				return err
 			}
@@ -204,6 +188,17 @@ func (b *bench) get() (err error) {
 		}
 		return b.same(g, src, path(b.rounds-1))
 	})
+}
+
+// byGet downloads the large file of a round from the drive.
+func (b *bench) byGet(g *gopan, path func(round int) string, parts int) side {
+	return side{name: theDrive, proc: g.proc, per: b.gib(), run: func(round int) (figures, error) {
+		token, err := g.token(b.ctx)
+		if err != nil {
+			return nil, err
+		}
+		return b.pull(g.addr, contentOf(path(round)), token, parts)
+	}}
 }
 
 // pull downloads the large file in a number of ranges at once, one for all of it, and discards what comes.

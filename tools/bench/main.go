@@ -43,8 +43,8 @@ var phases = []struct {
 	run  func(*bench) error
 }{
 	{"put", (*bench).put}, {"session", (*bench).session}, {"sessions", (*bench).sessions}, {"instant", (*bench).instant},
-	{"get", (*bench).get}, {"small", (*bench).small}, {"batch", (*bench).batch}, {"stat", (*bench).stat},
-	{"list", (*bench).list}, {"rename", (*bench).rename}, {"start", (*bench).start},
+	{"get", (*bench).get}, {"s3put", (*bench).s3put}, {"s3get", (*bench).s3get}, {"small", (*bench).small}, {"batch", (*bench).batch},
+	{"stat", (*bench).stat}, {"list", (*bench).list}, {"rename", (*bench).rename}, {"start", (*bench).start},
 }
 
 // scale is how much each phase does.
@@ -77,8 +77,12 @@ type bench struct {
 	gopan string
 	goals bool
 
+	// minio is the program; "": the pinned one.
+	minio string
+
 	nginxOnce *nginx
 	plainOnce *proc
+	minioOnce *minioServer
 	source    *source
 	rows      []row
 	stops     []func() error
@@ -87,6 +91,7 @@ type bench struct {
 func benchMain(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	binary := fs.String("gopan", "bin/gopan", "the program to measure")
+	minio := fs.String("minio", "", "the MinIO server to measure with; by default the pinned one, which is built once")
 	parent := fs.String("dir", ".cache", "where to make the folder to work in; the disk that holds it is measured")
 	isQuick := fs.Bool("quick", false, "small amounts: shows that everything works, and no speed")
 	only := fs.String("only", "", "phases to run, with commas: "+phaseNames())
@@ -102,7 +107,7 @@ func benchMain(ctx context.Context, args []string) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	b := &bench{scale: full, ctx: ctx, goals: !*isQuick}
+	b := &bench{scale: full, ctx: ctx, goals: !*isQuick, minio: *minio}
 	if *isQuick {
 		b.scale = quick
 	}

@@ -54,6 +54,8 @@ type upload struct {
 	addr, id, token string
 	src             *source
 	off, size       int64
+	// step is how many bytes go in a request, as the drive likes it.
+	step int64
 }
 
 // begin sends an announcement and gives the session, all of whose blocks are missing.
@@ -64,11 +66,20 @@ func (b *bench) begin(g *gopan, announcement []byte, src *source, off, size int6
 	}
 	defer c.Close()
 	status, err := c.roundTrip(announcement, false)
-	u := &upload{addr: g.addr, id: field(c.body, "id"), token: field(c.body, "token"), src: src, off: off, size: size}
-	if err == nil && (status != 201 || u.id == "" || u.token == "" || bytes.Contains(c.body, []byte(`"node":`))) {
-		err = fmt.Errorf("POST /uploads: status %d %s", status, c.body[:min(len(c.body), 1000)])
+	if err != nil {
+		return nil, err
 	}
-	return u, err
+	var answer struct {
+		ID, Token     string
+		RequestBlocks int64
+	}
+	err = json.Unmarshal(c.body, &answer)
+	if err != nil || status != 201 || answer.Token == "" || answer.RequestBlocks < 1 || bytes.Contains(c.body, []byte(`"node":`)) {
+		return nil, fmt.Errorf("POST /uploads: status %d %s %w", status, c.body[:min(len(c.body), 1000)], err)
+	}
+	return &upload{
+		addr: g.addr, id: answer.ID, token: answer.Token, src: src, off: off, size: size, step: answer.RequestBlocks * blockSize,
+	}, nil
 }
 
 // ask makes a request about the session.
@@ -100,7 +111,7 @@ func (b *bench) send(u *upload, conns int) error {
 	return err
 }
 
-// stream sends one block after the other, as long as there are any.
+// stream sends one request with blocks after the other, as long as there are any.
 func (b *bench) stream(u *upload, next *atomic.Int64) error {
 	// A file of its own, for its offset.
 	f, err := os.Open(u.src.Name())
@@ -114,12 +125,11 @@ func (b *bench) stream(u *upload, next *atomic.Int64) error {
 	}
 	defer c.Close()
 	for {
-		n := next.Add(1) - 1
-		at := n * blockSize
+		at := (next.Add(1) - 1) * u.step
 		if at >= u.size {
 			return nil
 		}
-		size := min(blockSize, u.size-at)
+		n, size := at/blockSize, min(u.step, u.size-at)
 		status, err := c.sendFile(u.ask("PUT", fmt.Sprintf("/blocks/%d", n), fmt.Sprint(size)), f, u.off+at, size)
 		if err == nil && status != 204 {
 			err = fmt.Errorf("block %d: status %d %s", n, status, c.body)
@@ -137,6 +147,32 @@ func timed(size int64, do func() error) (figures, error) {
 	return figures{"rate": mibs(size, time.Since(start))}, err
 }
 
+// bySession uploads the large file block by block, with bytes that the drive has not seen, to inSession.
+func (b *bench) bySession(g *gopan, src *source) side {
+	return side{name: theDrive, proc: g.proc, per: b.gib(), run: func(round int) (figures, error) {
+		token, err := g.token(b.ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := src.stamp(); err != nil {
+			return nil, err
+		}
+		announcement, err := announce(src, 0, src.size, inSession(round), token)
+		if err != nil {
+			return nil, err
+		}
+		return timed(src.size, func() error {
+			u, err := b.begin(g, announcement, src, 0, src.size)
+			if err != nil {
+				return err
+			}
+			return b.send(u, streams)
+		})
+	}}
+}
+
+func inSession(round int) string { return fmt.Sprintf("/session/%d.bin", round) }
+
 // session measures a large upload block by block beside the same in one request.
 func (b *bench) session() error {
 	src, err := b.theSource()
@@ -148,33 +184,14 @@ func (b *bench) session() error {
 			side{name: theSingle, proc: g.proc, per: b.gib(), run: func(round int) (figures, error) {
 				return b.putLarge(g, src, fmt.Sprintf("/single/%d.bin", round))
 			}},
-			side{name: theDrive, proc: g.proc, per: b.gib(), run: func(round int) (figures, error) {
-				token, err := g.token(b.ctx)
-				if err != nil {
-					return nil, err
-				}
-				if err := src.stamp(); err != nil {
-					return nil, err
-				}
-				announcement, err := announce(src, 0, src.size, fmt.Sprintf("/session/%d.bin", round), token)
-				if err != nil {
-					return nil, err
-				}
-				return timed(src.size, func() error {
-					u, err := b.begin(g, announcement, src, 0, src.size)
-					if err != nil {
-						return err
-					}
-					return b.send(u, streams)
-				})
-			}},
+			b.bySession(g, src),
 		)
 		if err != nil {
 			return err
 		}
 		what := fmt.Sprintf("session of %s by %d connections", b.sized(), streams)
 		b.add(row{What: what, Unit: "MiB/s", Goal: b.goal(ratioFrom, 0.9)}, out, "rate", theSingle)
-		return b.same(g, src, fmt.Sprintf("/session/%d.bin", b.rounds-1))
+		return b.same(g, src, inSession(b.rounds-1))
 	})
 }
 

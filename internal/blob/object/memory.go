@@ -104,6 +104,18 @@ func (c *chunks) add(ctx context.Context, m writeMemory, p []byte, limit int64, 
 	return n, nil
 }
 
+// read takes up to limit bytes that r gives at once, of which there is room for one at least. They are read where they
+// stay.
+func (c *chunks) read(r io.Reader, limit int64) error {
+	last := c.all[len(c.all)-1]
+	at := len(*last)
+	n, err := r.Read((*last)[at : int64(at)+min(c.room-c.size, limit)])
+	*last = (*last)[:at+n]
+	c.crc = crc32.Update(c.crc, castagnoli, (*last)[at:])
+	c.size += int64(n)
+	return err
+}
+
 func (c *chunks) grow(ctx context.Context, m writeMemory, limit int64, wait bool) error {
 	n := min(limit-c.size, largestChunk, max(firstChunk, c.size))
 	switch rest := (limit - c.size + largestChunk - 1) / largestChunk * largestChunk; {

@@ -91,22 +91,13 @@ func (s *source) Read(p []byte) (int, error) {
 
 // gather reads n bytes into memory, or as many as there is memory for.
 func (s *source) gather(ctx context.Context, m writeMemory, n int64, wait bool) (c chunks, err error) {
-	b := getBuffer(firstChunk)
-	defer putBuffer(b)
 	for c.size < n {
-		// No more than there is room for: what was read has to be kept.
-		room := c.room - c.size
-		if room == 0 {
+		if c.size == c.room {
 			if err := c.grow(ctx, m, n, wait); err != nil {
 				return c, err
 			}
-			continue
 		}
-		got, err := s.Read((*b)[:min(room, firstChunk, n-c.size)])
-		if _, err := c.add(ctx, m, (*b)[:got], n, wait); err != nil {
-			return c, err
-		}
-		if err == io.EOF && c.size < n {
+		if err := c.read(s, n-c.size); err == io.EOF && c.size < n {
 			s.err = io.ErrUnexpectedEOF
 		}
 		if s.err != nil {

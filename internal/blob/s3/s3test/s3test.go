@@ -176,6 +176,21 @@ func (s Server) Keys(t testing.TB, bucket string) []string {
 	return keys
 }
 
+// Uploads counts the multipart uploads under way for a key. MinIO lists no more of them at once.
+func (s Server) Uploads(t testing.TB, bucket, key string) int {
+	t.Helper()
+	c, err := s.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	core := minio.Core{Client: c}
+	page, err := core.ListMultipartUploads(t.Context(), bucket, key, "", "", "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Uploads)
+}
+
 // Put stores an object as it is.
 func (s Server) Put(t testing.TB, bucket, key string, data []byte) {
 	t.Helper()
