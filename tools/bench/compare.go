@@ -63,7 +63,9 @@ func (b *bench) sample(s side, round int) (figures, error) {
 
 // phase runs fn on a fresh drive and notes, in the rows that fn adds, the most memory that it took
 // if they do not say it themselves.
-func (b *bench) phase(name string, fn func(g *gopan) error) error { return b.phaseWith(setup{}, name, fn) }
+func (b *bench) phase(name string, fn func(g *gopan) error) error {
+	return b.phaseWith(setup{}, name, fn)
+}
 
 // phaseWith is phase for a drive that is set up in another way.
 func (b *bench) phaseWith(with setup, name string, fn func(g *gopan) error) (err error) {
