@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -72,11 +71,6 @@ func serveCommand() *cobra.Command {
 func serve(ctx context.Context, c config.Config, roles []string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("GOGC") == "" {
-		// The heap is small and its peaks are short; collecting twice as often keeps them a fifth lower and costs
-		// little.
-		debug.SetGCPercent(50)
-	}
 	p := &app.Process{Config: c, Roles: roles, AdminPassword: os.Getenv("GOPAN_ADMIN_PASSWORD"), Out: os.Stderr}
 	if err := os.Unsetenv("GOPAN_ADMIN_PASSWORD"); err != nil { // nothing else needs to see it
 		return err
