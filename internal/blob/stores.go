@@ -54,6 +54,11 @@ func (s *Stores) For(drive, size int64) Named {
 	return s.All[0]
 }
 
+// ByDrive tells whether it depends on the drive where new content goes.
+func (s *Stores) ByDrive() bool {
+	return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.Drive != 0 })
+}
+
 // Named gives a store by its name.
 func (s *Stores) Named(name string) (Named, bool) {
 	i := slices.IndexFunc(s.All, func(n Named) bool { return n.Name == name })

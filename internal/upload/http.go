@@ -25,7 +25,7 @@ func (s *Service) PutContent(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Content-Range") != "" { // RFC 9110, section 14.5: it would be taken for the whole
 		return errs.E(errs.Invalid, op, errs.Code("bad_field"), errs.Field("Content-Range"))
 	}
-	var p put
+	p := put{asks: r.Header.Get("Expect") != ""}
 	p.target, p.modifiedAt, err = targetOf(who, wish{
 		path: req.Path, parents: req.Parents, conflict: req.Conflict, ifMatch: req.IfMatch, ifNoneMatch: req.IfNoneMatch,
 		modifiedAt: req.ModifiedAt, size: r.ContentLength,

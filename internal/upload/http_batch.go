@@ -3,10 +3,8 @@ package upload
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/livil/gopan/internal/auth"
-	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
@@ -66,7 +64,7 @@ func (e *entry) show(r *http.Request) BatchResult {
 
 // driveOf gives the drive that a user's files go to, where new content's store depends on it; else 0.
 func (s *Service) driveOf(ctx context.Context, user *filemetapb.Actor) (int64, error) {
-	if !slices.ContainsFunc(s.Blobs.Rules, func(r blob.Rule) bool { return r.Drive != 0 }) {
+	if !s.Blobs.ByDrive() {
 		return 0, nil
 	}
 	// Something of any name can be put into the drive's root: what is asked is which drive that is.

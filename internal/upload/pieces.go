@@ -10,12 +10,27 @@ import (
 	"github.com/livil/gopan/internal/blob"
 )
 
-// firstPiece is how much memory a block's first piece takes, in bytes; every later one takes as much as is here
-// already. So a sender of few bytes holds little memory, and a block of 4 MiB is eight pieces.
-const firstPiece = 32 << 10
+const (
+	// firstPiece is how much memory a block's first piece takes, in bytes; every later one takes as much as is here
+	// already. So a sender of few bytes holds little memory, and a block of 4 MiB is eight pieces.
+	firstPiece = 32 << 10
+	// leastPiece is for what is smaller than a first piece.
+	leastPiece = 4 << 10
+)
 
-// piecePools hold pieces of firstPiece, twice that, and so on to half a block.
-var piecePools [7]sync.Pool
+// piecePools hold pieces of leastPiece, twice that, and so on to half a block.
+var piecePools [10]sync.Pool
+
+// pieceSize is how large the piece after has bytes is, when more are to come.
+func pieceSize(has, more int64) int {
+	size := int(min(max(has, firstPiece), blob.BlockSize/2))
+	for size > leastPiece && int64(size/2) >= more {
+		size /= 2
+	}
+	return size
+}
+
+func poolOf(size int) *sync.Pool { return &piecePools[bits.Len(uint(size/leastPiece))-1] }
 
 // pieces are bytes in memory, read once into it and then out of it.
 type pieces struct {
@@ -25,15 +40,10 @@ type pieces struct {
 	read struct{ buf, at int }
 }
 
-// pieceSize is how large the piece after n bytes is.
-func pieceSize(n int64) int { return int(min(max(n, firstPiece), blob.BlockSize/2)) }
-
-func poolOf(size int) *sync.Pool { return &piecePools[bits.Len(uint(size/firstPiece))-1] }
-
 // fill takes up to n bytes of r into memory, and shows them to h. It gives io.ErrUnexpectedEOF when r ends before.
 func (p *pieces) fill(ctx context.Context, r io.Reader, n int64, h ...hash.Hash) error {
 	for n > 0 {
-		size := pieceSize(p.size)
+		size := pieceSize(p.size, n)
 		if err := p.hold.take(ctx, int64(size)); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package upload_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -12,7 +13,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/blob/blobtest"
@@ -73,6 +78,8 @@ func TestRefused(t *testing.T) {
 	body := []byte("the new content")
 	large := blobtest.Bytes(1, 900)
 	old := s.put(to("/d/f", "parents=true"), strings.NewReader("old content")).node(t, 201)
+	// From now on it is asked whether a body can be kept before it is: see TestSmallWithoutAsking.
+	s.put(to("/d"), strings.NewReader("x")).wantProblem(t, 409, "is_a_folder")
 	sum := func(data []byte) string {
 		d := sha256.Sum256(data)
 		return "sha-256=:" + base64.StdEncoding.EncodeToString(d[:]) + ":"
@@ -246,4 +253,61 @@ func TestSameBytes(t *testing.T) {
 	if a.ID == b.ID || a.ID == c.ID || a.Digest != b.Digest || len(s.blobs()) != 1 {
 		t.Errorf("%+v\n%+v\n%+v\n%d blobs", a, b, c, len(s.blobs()))
 	}
+}
+
+// asked counts what the tree is asked before bodies are stored.
+type asked struct {
+	filemetapb.FileMetaClient
+	n atomic.Int64
+}
+
+func (a *asked) Prepare(ctx context.Context, in *filemetapb.Target, opts ...grpc.CallOption) (*filemetapb.PrepareResponse, error) {
+	a.n.Add(1)
+	return a.FileMetaClient.Prepare(ctx, in, opts...)
+}
+
+// Small files of a user whose files were fine so far are stored without asking the tree first. One that is refused then
+// leaves the tree as it was, and from then on it is asked again.
+func TestSmallWithoutAsking(t *testing.T) {
+	s := newServer(t, mib)
+	tree := &asked{FileMetaClient: s.up.Tree}
+	s.up.Tree = tree
+	asks := func(want bool, a answer) answer {
+		t.Helper()
+		if got := tree.n.Swap(0); (got > 0) != want {
+			t.Errorf("the tree was asked %d times", got)
+		}
+		return a
+	}
+	n := asks(true, s.put(to("/first"), strings.NewReader("x"))).node(t, 201)
+	for i := range 3 {
+		asks(false, s.put(to(fmt.Sprint("/", i)), strings.NewReader(fmt.Sprint(i)))).node(t, 201)
+	}
+	key := "Idempotency-Key: one"
+	k := asks(false, s.put(to("/key", "conflict=rename"), strings.NewReader("x"), key)).node(t, 201)
+	if again := asks(false, s.put(to("/key", "conflict=rename"), strings.NewReader("x"), key)).node(t, 201); again != k {
+		t.Errorf("%+v and %+v", k, again)
+	}
+	asks(true, s.put(to("/first"), strings.NewReader("y"), "If-Match: "+n.ETag)).node(t, 200)
+	asks(true, s.put(to("/first"), strings.NewReader("z"), "If-None-Match: *")).wantProblem(t, 412, "stale")
+	asks(true, s.put(to("/first", "conflict=fail"), strings.NewReader("z"))).wantProblem(t, 409, "name_taken")
+	asks(true, s.put(to("/large"), bytes.NewReader(make([]byte, 64<<10+1)))).node(t, 201)
+	asks(true, s.put(to("/unsaid"), struct{ io.Reader }{strings.NewReader("x")})).node(t, 201)
+	asks(true, s.put(to("/first"), strings.NewReader("x"), as(2)...)).node(t, 201)
+	for _, refused := range []func() answer{
+		func() answer { return s.put(to("/none/f"), strings.NewReader("refused")) },
+		func() answer { return s.put(to("/first/f"), strings.NewReader("refused too")) },
+	} {
+		before, blobs := s.state(), len(s.blobs())
+		a := asks(false, refused())
+		if a.StatusCode < 400 || treeOf(s.state()) != treeOf(before) || len(s.blobs()) != blobs+1 {
+			t.Errorf("%d %s, %d blobs after %d", a.StatusCode, a.body, len(s.blobs()), blobs)
+		}
+		before = s.state()
+		asks(true, refused())
+		s.wantState(before)
+		asks(true, s.put(to("/first"), strings.NewReader("good"))).node(t, 200)
+		s.clock.advance(11 * time.Minute)
+	}
+	asks(false, s.put(to("/first"), strings.NewReader("good again"))).node(t, 200)
 }

@@ -50,12 +50,14 @@ type Service struct {
 
 	once   sync.Once
 	lately *lru.Cache[int64, time.Time] // until when a sign-in counts as alive
+	trust  *lru.Cache[int64, time.Time] // from when on a user's small files are stored without Prepare
 	reads  *blob.Verifier
 }
 
 func (s *Service) init() {
 	s.once.Do(func() {
 		s.lately, _ = lru.New[int64, time.Time](1 << 12) // fails for a size below 1 only
+		s.trust, _ = lru.New[int64, time.Time](1 << 12)  // as above
 		s.reads = &blob.Verifier{Store: s.Blobs}
 	})
 }
@@ -63,6 +65,11 @@ func (s *Service) init() {
 func (s *Service) alive() *lru.Cache[int64, time.Time] {
 	s.init()
 	return s.lately
+}
+
+func (s *Service) trusted() *lru.Cache[int64, time.Time] {
+	s.init()
+	return s.trust
 }
 
 // verifier reads stored content, and lets no byte pass that its sum does not vouch for.
@@ -77,6 +84,8 @@ type put struct {
 	modifiedAt int64
 	digest     blob.Digest // zero: not announced
 	sums       wholeSums
+	// asks: the client waits to be told before it sends the body.
+	asks bool
 }
 
 // Put stores body as the content of a file. It answers when the bytes and the commit are durable.
@@ -90,13 +99,16 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 			return nil, errs.E(errs.Busy, op, time.Second, "all upload slots are taken")
 		}
 	}
-	// Before the first byte is read: a client that waits for 100 Continue is spared a body that cannot be kept.
-	ready, err := s.Tree.Prepare(ctx, p.target)
-	if err != nil {
-		return nil, errs.Wrap(op, err)
-	}
-	if done := ready.GetDone(); done != nil {
-		return done, nil // this request was here before, and its answer got lost
+	ready := &filemetapb.PrepareResponse{Available: -1} // any number, until the commit decides
+	if !s.sure(p) {
+		// Before the first byte is read: a client that waits for 100 Continue is spared a body that cannot be kept.
+		var err error
+		if ready, err = s.Tree.Prepare(ctx, p.target); err != nil {
+			return nil, errs.Wrap(op, err)
+		}
+		if done := ready.GetDone(); done != nil {
+			return done, nil // this request was here before, and its answer got lost
+		}
 	}
 	from := &bodyReader{r: body}
 	b := new(filemetapb.Blob)
@@ -118,6 +130,7 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 	b.Digest, b.Size = ref.Digest[:], ref.Size
 	p.target.Size = ref.Size
 	done, err := s.Tree.Commit(ctx, &filemetapb.CommitRequest{Target: p.target, Blob: b, ModifiedAt: p.modifiedAt})
+	s.heard(p, err)
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
@@ -126,6 +139,35 @@ func (s *Service) Put(ctx context.Context, p put, body io.Reader) (*filemetapb.C
 		_, _ = s.Tree.PutSums(ctx, b)
 	}
 	return done, nil
+}
+
+// small is the size in bytes up to which a file may go without Prepare.
+const small = 64 << 10
+
+// doubt is how long the files of a user whose last one was refused at the end are looked at before they are stored.
+const doubt = 10 * time.Minute
+
+// sure tells whether a small file may be stored without asking first whether it can be kept. The commit checks all that
+// Prepare does, which is a fifth of the work of such a file. What it refuses leaves a blob for the collection, so this is
+// for those whose files were fine so far, and not for requests that say when they want to be refused.
+func (s *Service) sure(p put) bool {
+	t := p.target
+	if t.GetSize() < 0 || t.GetSize() > small || p.asks || t.GetIfMatch() != "" || t.GetIfNoneMatch() ||
+		t.GetConflict() == filemetapb.Conflict_CONFLICT_FAIL || s.Blobs.ByDrive() {
+		return false
+	}
+	from, known := s.trusted().Get(t.GetActor().GetUserId())
+	return known && !s.now().Before(from)
+}
+
+// heard notes what became of a file.
+func (s *Service) heard(p put, err error) {
+	user := p.target.GetActor().GetUserId()
+	if err != nil {
+		s.trusted().Add(user, s.now().Add(doubt))
+	} else if _, known := s.trusted().Peek(user); !known {
+		s.trusted().Add(user, s.now())
+	}
 }
 
 // plainSHA256 is the SHA-256 of a content with these blocks, where it is known: when there is one at most.
