@@ -78,7 +78,7 @@ func (r *verifyingReader) load(i int64) error {
 	} else {
 		r.forget()
 		b = r.newBlock(i)
-		if onward && i+1 < Blocks(r.ref.Size) {
+		if onward && i+1 < r.stop(i) {
 			go r.fill(b, nil)
 			r.readAhead(b, true)
 		} else {
@@ -94,9 +94,17 @@ func (r *verifyingReader) load(i int64) error {
 	return nil
 }
 
+// stop is the block at which who is at block i will stop.
+func (r *verifyingReader) stop(i int64) int64 {
+	if i < r.until {
+		return r.until
+	}
+	return Blocks(r.ref.Size)
+}
+
 // readAhead begins with the blocks after b that are not begun yet, as far as there is room.
 func (r *verifyingReader) readAhead(b *block, onward bool) {
-	for n := len(r.next); onward && n < aheadDepth && b.index+int64(n)+1 < Blocks(r.ref.Size); n++ {
+	for n := len(r.next); onward && n < aheadDepth && b.index+int64(n)+1 < r.stop(b.index); n++ {
 		select {
 		case r.room <- struct{}{}:
 		default:

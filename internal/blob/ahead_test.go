@@ -146,6 +146,32 @@ func TestNoReadAheadForLittle(t *testing.T) {
 	}
 }
 
+// Nothing is read beyond where the reader's user means to stop; who goes on all the same gets what is there.
+func TestReadAheadStops(t *testing.T) {
+	const b = blob.BlockSize
+	w := newWatched()
+	data := blobtest.Bytes(6, 9*b)
+	r := open(t, &blob.Verifier{Store: w}, store(t, w, data))
+	blob.Until(r, 4*b-10)
+	got := make([]byte, 4*b-10)
+	if _, err := io.ReadFull(r, got); err != nil {
+		t.Fatal(err)
+	}
+	if w.most != 4*b {
+		t.Errorf("%d bytes were read, want %d", w.most, 4*b)
+	}
+	rest, err := io.ReadAll(r)
+	if got = append(got, rest...); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w.seeks != 0 || w.read != 9*b {
+		t.Errorf("%d bytes were read, with %d seeks", w.read, w.seeks)
+	}
+}
+
 // F26: when the caller goes away, reads that wait for a store end, and nothing of them is left.
 func TestReadAheadEnds(t *testing.T) {
 	const b = blob.BlockSize

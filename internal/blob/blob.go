@@ -70,6 +70,20 @@ type Reader interface {
 	io.ReaderAt
 }
 
+// Bounded is a Reader that fetches ahead and can be told where its user means to stop.
+type Bounded interface {
+	// Until says that what lies from end on will hardly be read, so that it is not fetched ahead. It can be read all
+	// the same. It is for who reads, at a time when nobody does.
+	Until(end int64)
+}
+
+// Until tells a reader where its user means to stop, if it wants to know.
+func Until(r Reader, end int64) {
+	if b, ok := r.(Bounded); ok {
+		b.Until(end)
+	}
+}
+
 // Opener is what it takes to read blobs.
 type Opener interface {
 	// Open opens a blob and gives its block sums, which are its digest's preimage but unchecked. Where reads have to

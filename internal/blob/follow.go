@@ -16,7 +16,7 @@ func (s *Stores) follow(ctx context.Context, ref Ref, r Reader) Reader {
 	if _, ok := r.(*os.File); ok {
 		return r
 	}
-	return &follower{ctx: ctx, stores: s, ref: ref, readers: []Reader{r}}
+	return &follower{ctx: ctx, stores: s, ref: ref, until: ref.Size, readers: []Reader{r}}
 }
 
 // follower is a Reader that goes where its blob goes. One goroutine reads and seeks; ReadAt may be called at once.
@@ -25,6 +25,7 @@ type follower struct {
 	stores *Stores
 	ref    Ref
 	pos    int64 // of Read
+	until  int64 // see Bounded
 
 	mu sync.Mutex
 	// readers that were opened; the last is the one to use. Others may still be in use.
@@ -65,8 +66,17 @@ func (f *follower) reopen(failed Reader) Reader {
 	if err != nil {
 		return nil
 	}
+	Until(r, f.until)
 	f.readers = append(f.readers, r)
 	return r
+}
+
+// Until implements Bounded.
+func (f *follower) Until(end int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.until = end
+	Until(f.readers[len(f.readers)-1], end)
 }
 
 // Read implements io.Reader.

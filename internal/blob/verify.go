@@ -70,7 +70,7 @@ func (v *Verifier) Open(ctx context.Context, ref Ref) (Reader, error) {
 		}
 		return src, nil
 	}
-	r := &verifyingReader{src: src, ref: ref, sums: sums, room: v.room, cancel: cancel}
+	r := &verifyingReader{src: src, ref: ref, sums: sums, until: Blocks(ref.Size), room: v.room, cancel: cancel}
 	n := Blocks(ref.Size)
 	if n > 1 && (int64(len(sums)) != n || DigestOf(sums) != ref.Digest) {
 		return nil, closeWith(r, errs.E(errs.Corrupt, op, errs.Code("content_unavailable"), "block sums"))
@@ -130,6 +130,7 @@ type verifyingReader struct {
 	srcPos  int64 // where src stands; the block that is being fetched owns it
 	ref     Ref
 	sums    []Sum
+	until   int64    // the block at which reading will stop
 	checked *checked // nil: nobody wants to know
 	cancel  context.CancelFunc
 	room    chan struct{}
@@ -184,6 +185,12 @@ func (r *verifyingReader) readAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return copy(p, r.now.buf[off%BlockSize:]), nil
+}
+
+// Until implements Bounded. Blocks are read whole.
+func (r *verifyingReader) Until(end int64) {
+	r.until = Blocks(min(max(end, 0), r.ref.Size))
+	Until(r.src, min(r.until*BlockSize, r.ref.Size))
 }
 
 // Seek implements io.Seeker.

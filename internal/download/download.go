@@ -113,7 +113,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 		if r.Method == http.MethodHead { // RFC 9110, section 14.2: Range is for GET
 			r.Header.Del("Range")
 		} else {
-			r.Header.Set("Range", cleanRange(asked, ref.Size))
+			ranges := cleanRange(asked, ref.Size)
+			r.Header.Set("Range", ranges)
+			blob.Until(content, rangesEnd(ranges, ref.Size))
 			w = &rangeWriter{ResponseWriter: w}
 		}
 	}

@@ -56,6 +56,22 @@ func cleanRange(values []string, size int64) string {
 	return "bytes=" + strings.Join(kept, ",")
 }
 
+// rangesEnd is where what a Range header of cleanRange asks for ends.
+func rangesEnd(header string, size int64) (end int64) {
+	set, ok := strings.CutPrefix(header, "bytes=")
+	if !ok {
+		return size
+	}
+	for spec := range strings.SplitSeq(set, ",") {
+		first, last, _ := strings.Cut(spec, "-")
+		if first == "" || last == "" || number(last) >= size {
+			return size
+		}
+		end = max(end, number(last)+1)
+	}
+	return end
+}
+
 // number reads digits; more than fit are the largest that does, which is beyond any file's end all the same.
 func number(digits string) int64 {
 	n, err := strconv.ParseInt(digits, 10, 64)

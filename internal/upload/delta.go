@@ -167,6 +167,7 @@ func (s *Service) copyBytes(ctx context.Context, st blob.Staged, sp span, off, n
 	}
 	defer r.Close()
 	at := sp.block * blob.BlockSize
+	blob.Until(r, at+n)
 	if c, ok := st.(blob.Copier); ok {
 		// The store copies what it has. That it has what the sums say is seen by reading it.
 		if _, err := io.Copy(io.Discard, io.NewSectionReader(r, at, n)); err != nil {

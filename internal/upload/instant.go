@@ -125,6 +125,7 @@ func (s *Service) proven(ctx context.Context, u *session, c *challenge, answers 
 	right := len(answers) == len(c.Blocks)
 	for i, n := range c.Blocks {
 		mac := hmac.New(sha256.New, c.Nonce)
+		blob.Until(r, n*blob.BlockSize+u.sizeOf(n))
 		if _, err := io.Copy(mac, io.NewSectionReader(r, n*blob.BlockSize, u.sizeOf(n))); err != nil {
 			if errs.Is(errs.Corrupt, err) {
 				return false, nil

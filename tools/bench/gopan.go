@@ -25,6 +25,8 @@ type setup struct {
 	// config is a file of settings; "": none.
 	config string
 	env    []string
+	// bucket: the settings send content to one.
+	bucket bool
 }
 
 const password = "bench-and-nothing-else"

@@ -102,7 +102,9 @@ func (b *bench) inBucket(name string, m *minioServer, fn func(g *gopan) error) e
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	with := setup{config: file, env: []string{"GOPAN_STORE_MINIO_ACCESS_KEY=" + accessKey, "GOPAN_STORE_MINIO_SECRET_KEY=" + secretKey}}
+	with := setup{config: file, bucket: true, env: []string{
+		"GOPAN_STORE_MINIO_ACCESS_KEY=" + accessKey, "GOPAN_STORE_MINIO_SECRET_KEY=" + secretKey,
+	}}
 	return b.phaseWith(with, name, fn)
 }
 

@@ -43,6 +43,8 @@ type row struct {
 	OtherCPU series `json:"otherCPU,omitempty"`
 	// PeakRSS of the drive in the phase, in MiB.
 	PeakRSS float64 `json:"peakRSS"`
+	// bucket: the content was in one.
+	bucket bool
 }
 
 // ratios of the drive to the other, round by round, since the two samples of a round were taken side by side. More

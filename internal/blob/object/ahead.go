@@ -19,9 +19,9 @@ type ahead struct {
 	cancel context.CancelFunc
 	key    string
 
-	// pos is the next byte to be read, end the next to be fetched.
-	pos, end, size int64
-	parts          []*aheadPart
+	// pos is the next byte to be read, end the next to be fetched, of those before stopAt.
+	pos, end, stopAt int64
+	parts            []*aheadPart
 	// many is how many parts may be fetched at once, and part how large the next one is.
 	many int
 	part int64
@@ -41,18 +41,18 @@ type aheadPart struct {
 	stream *stream
 }
 
-func newAhead(ctx context.Context, s *Store, key string, off, size int64) *ahead {
+func newAhead(ctx context.Context, s *Store, key string, off, stopAt int64) *ahead {
 	ctx, cancel := context.WithCancel(ctx)
 	return &ahead{
-		s: s, ctx: ctx, cancel: cancel, key: key, pos: off, end: off, size: size,
+		s: s, ctx: ctx, cancel: cancel, key: key, pos: off, end: off, stopAt: stopAt,
 		many: 1, part: min(firstAhead, s.cfg.ReadPart),
 	}
 }
 
 // fetch begins as many parts as there may be.
 func (a *ahead) fetch() {
-	for len(a.parts) < a.many && a.end < a.size {
-		p := &aheadPart{off: a.end, n: min(a.part, a.size-a.end), done: make(chan struct{})}
+	for len(a.parts) < a.many && a.end < a.stopAt {
+		p := &aheadPart{off: a.end, n: min(a.part, a.stopAt-a.end), done: make(chan struct{})}
 		if a.s.readMem.TryAcquire(footprint(p.n)) {
 			p.buf = getBuffer(p.n)
 			go func() {

@@ -53,12 +53,13 @@ type reader struct {
 	pos    int64 // of Read; one goroutine reads and seeks
 
 	mu    sync.Mutex
+	until int64  // see blob.Bounded
 	ahead *ahead // nil: none
 }
 
 func newReader(ctx context.Context, s *Store, key string, size int64) *reader {
 	ctx, cancel := context.WithCancel(ctx)
-	return &reader{s: s, ctx: ctx, cancel: cancel, key: key, size: size}
+	return &reader{s: s, ctx: ctx, cancel: cancel, key: key, size: size, until: size}
 }
 
 // Read implements io.Reader.
@@ -99,11 +100,15 @@ func (r *reader) follow(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if r.ahead == nil || r.ahead.pos != off {
+	if r.ahead == nil || r.ahead.pos != off || off == r.ahead.stopAt {
 		if r.ahead != nil {
 			r.ahead.stop()
 		}
-		r.ahead = newAhead(r.ctx, r.s, r.key, off, r.size)
+		stopAt := r.size
+		if off < r.until {
+			stopAt = r.until
+		}
+		r.ahead = newAhead(r.ctx, r.s, r.key, off, stopAt)
 	}
 	n, err := r.ahead.read(p)
 	if err != nil {
@@ -112,6 +117,13 @@ func (r *reader) follow(p []byte, off int64) (int, error) {
 		return n, errs.Wrap("object.Read", err)
 	}
 	return n, nil
+}
+
+// Until implements blob.Bounded.
+func (r *reader) Until(end int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until = min(end, r.size)
 }
 
 // Seek implements io.Seeker.

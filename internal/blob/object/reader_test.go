@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,39 @@ func TestReadAhead(t *testing.T) {
 	got, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(got, data) {
 		t.Fatalf("read %d bytes, %v", len(got), err)
+	}
+}
+
+// Nothing is fetched beyond where the reader's user means to stop; who goes on all the same gets what is there.
+func TestReadAheadStops(t *testing.T) {
+	server := costest.New(t)
+	data := blobtest.Bytes(6, 17<<20)
+	r := openRaw(t, server, data)
+	const end = 5 << 20
+	var mu sync.Mutex
+	last := 0
+	server.Break(func(_ http.ResponseWriter, req *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		_, to, _ := strings.Cut(req.Header.Get("Range"), "-")
+		if n, err := strconv.Atoi(to); err == nil {
+			last = max(last, n)
+		}
+		return false
+	})
+	blob.Until(r, end)
+	got := make([]byte, end)
+	if _, err := io.ReadFull(r, got); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	if last != end-1 {
+		t.Errorf("byte %d was asked for, want none after %d", last, end-1)
+	}
+	mu.Unlock()
+	rest, err := io.ReadAll(r)
+	if got = append(got, rest...); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%d bytes, %v", len(got), err)
 	}
 }
 
