@@ -201,6 +201,32 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	}
 }
 
+// S18: an upload's token outlives the access token that it came by, but not the sign-in.
+func TestSignOutEndsUploadTokens(t *testing.T) {
+	d := newDrive(t)
+	var u struct{ ID, Token string }
+	d.ask(t, "POST", "/api/v1/uploads", `{"path":"/f","size":1}`, bearer(d.admin)).into(t, &u)
+	path, token := "/api/v1/uploads/"+u.ID, "Upload-Token: "+u.Token
+	if r := d.ask(t, "PUT", path+"/blocks/0", "x", token); r.StatusCode != 204 {
+		t.Fatal(r.StatusCode, r.body)
+	}
+	if r := d.ask(t, "POST", "/api/v1/auth/logout", "", bearer(d.admin)); r.StatusCode != 204 {
+		t.Fatal(r.StatusCode, r.body)
+	}
+	ended := time.Now()
+	for d.ask(t, "GET", path, "", token).StatusCode != 404 {
+		if time.Since(ended) > time.Second {
+			t.Fatal("the token still works a second after the sign-out")
+		}
+	}
+	if r := d.ask(t, "POST", path+"/complete", "", token); r.StatusCode != 404 {
+		t.Errorf("%d %s", r.StatusCode, r.body)
+	}
+	if r := d.ask(t, "POST", path+"/complete", "", bearer(d.signIn(t, "admin"))); r.StatusCode != 201 {
+		t.Errorf("the owner, signed in again: %d %s", r.StatusCode, r.body)
+	}
+}
+
 // S2: "not yours" and "does not exist" are the same answer, to the byte and the header.
 func TestNotYoursLooksLikeNothing(t *testing.T) {
 	d := newDrive(t)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +91,18 @@ func TestNoSecretGetsOut(t *testing.T) {
 	put("/d.txt", body, "Gopan-Digest: "+strings.Repeat("0", 64))
 	put("/e.txt", body, "Content-Encoding: gzip")
 	put("/f%0a.txt", body)
+	var u struct{ ID, Token string }
+	ask("POST", "/api/v1/uploads", `{"path":"/g.txt","size":`+strconv.Itoa(len(body))+`}`, good, "Idempotency-Key: "+key+"-upload").into(t, &u)
+	secrets = append(secrets, u.Token)
+	token := "Upload-Token: " + u.Token
+	for _, at := range []string{u.ID, strings.Repeat("A", 26)} {
+		path := "/api/v1/uploads/" + at
+		ask("PUT", path+"/blocks/0", body[1:], token)
+		ask("PUT", path+"/blocks/0", body, token, "Content-Digest: sha-256=:"+wrong+":")
+		ask("POST", path+"/proof", `{"answers":["`+wrong+`"]}`, token)
+		ask("POST", path+"/complete", "", token)
+	}
+	ask("POST", "/api/v1/uploads/batch", body, good)
 	if got := ask("GET", "/api/v1/content?path=/a.txt", "", good); got.body != body {
 		t.Fatalf("the file is not there: %d", got.StatusCode)
 	}
