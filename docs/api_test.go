@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/livil/gopan/internal/app"
 	"github.com/livil/gopan/internal/config"
+	"github.com/livil/gopan/internal/db"
 )
 
 // examples are the documents whose examples are run, and what has to come of them.
@@ -25,20 +28,25 @@ var examples = map[string][]string{
 	},
 	"uploads.md": {
 		`"missing":[0,1,2],"missingCount":3`,        // at first
-		`"missingCount":0,"node":"/big.bin"`,        // by the token
+		`{"missing":[0,1]}`,                         // after the last block
+		`{"status":400,"code":"block_mismatch"}`,    // another block's bytes
+		`{"missing":[0,2],"missingCount":2}`,        // by the token
+		`{"missingCount":5,"challenge":{"nonce":`,   // what the first user has
 		`{"path":"/notes/2026/2.txt","status":201}`, // in a batch
 	},
 }
 
 // The examples work, one after the other, against a real server.
 func TestExamples(t *testing.T) {
-	for _, tool := range []string{"bash", "curl", "jq", "python3"} {
+	for _, tool := range []string{"bash", "curl", "jq", "openssl", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("the examples need %s", tool)
 		}
 	}
 	for doc, want := range examples {
-		t.Run(doc, func(t *testing.T) { runExamples(t, doc, want) })
+		for _, name := range []string{doc, "zh-CN/" + doc} {
+			t.Run(name, func(t *testing.T) { runExamples(t, name, want) })
+		}
 	}
 }
 
@@ -58,6 +66,8 @@ func runExamples(t *testing.T, name string, want []string) {
 			t.Error(err)
 		}
 	}()
+
+	addUser(t, c.Data, "ana")
 
 	doc, err := os.ReadFile(name)
 	if err != nil {
@@ -89,5 +99,20 @@ func runExamples(t *testing.T, name string, want []string) {
 	}
 	if strings.Contains(out.String(), "new (1).jpg") {
 		t.Error("a repeated Idempotency-Key made a second file")
+	}
+}
+
+// addUser makes a second account beside a running drive's first, with the same password.
+func addUser(t *testing.T, data, login string) {
+	t.Helper()
+	d, err := db.OpenSQLite(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Write(t.Context(), func(tx *gorm.DB) error {
+		return tx.Exec("INSERT INTO users (id, login, password_hash, role, created_at) SELECT 100001, ?, password_hash, 'user', 1 FROM users", login).Error
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
