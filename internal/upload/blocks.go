@@ -28,7 +28,7 @@ type sent struct {
 // sizeOf is the size of a block in bytes.
 func (u *session) sizeOf(n int64) int64 { return min(blob.BlockSize, u.Size-n*blob.BlockSize) }
 
-// PutBlocks stores blocks of an upload. Each is in memory, checked, and its sum fixed, before a byte of it is written.
+// putBlocks stores blocks of an upload. Each is in memory, checked, and its sum fixed, before a byte of it is written.
 // What was stored of the blocks before one that fails stays.
 func (s *Service) putBlocks(ctx context.Context, u *session, b sent) error {
 	const op = errs.Op("upload.putBlocks")
@@ -68,7 +68,7 @@ func (s *Service) putBlocks(ctx context.Context, u *session, b sent) error {
 // incoming is a body on its way from the connection into the store. It is an io.Reader of what has been checked.
 type incoming struct {
 	*Service
-	ctx    context.Context //nolint:containedctx // of the request that it is part of
+	ctx    context.Context // of the request that it is part of
 	u      *session
 	view   *view
 	body   *bodyReader

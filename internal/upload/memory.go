@@ -25,7 +25,7 @@ type Memory struct {
 	over *hold
 }
 
-// hold is what one request has of a Memory. One goroutine uses it.
+// hold is what one request, or one entry of a batch, has of a Memory. One goroutine at a time takes for it.
 type hold struct {
 	from  *Memory
 	user  int64
