@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { UploadItem } from './item';
 import { Keeper, type Locks, type RecordStore, type UploadRecord } from './keeper';
 
@@ -159,9 +159,13 @@ describe('a keeper', () => {
 
 describe('recognising a file', () => {
   const setUp = async () => {
-    const keeper = browser().page();
+    const { page, records } = browser();
+    const keeper = page();
     keeper.add([itemOf('k', fileOf('a', 'x')), itemOf('l', fileOf('b', 'x'))]);
-    await settle();
+    // Samples are taken beside: until then any bytes are as good.
+    await vi.waitFor(() => {
+      expect([...records.values()].map((record) => record.sample !== '')).toEqual([true, true]);
+    });
     return keeper;
   };
 
