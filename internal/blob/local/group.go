@@ -107,9 +107,15 @@ func (s *small) run() {
 		// processor for as long as it waits for the disk, and they would wait for it, too, instead of being in it.
 		runtime.Gosched()
 		batch = append(batch[:0], c)
-		for len(batch) < maxBatch && len(s.queue) > 0 {
-			// Nobody else receives, so this does not wait; a closed queue still gives what is in it.
-			batch = append(batch, <-s.queue)
+		for before := 0; len(batch) > before && len(batch) < maxBatch; {
+			before = len(batch)
+			// Requests that are being read now are on their way here: let them come along. Nobody waits for anybody
+			// who is not running already.
+			runtime.Gosched()
+			for len(batch) < maxBatch && len(s.queue) > 0 {
+				// Nobody else receives, so this does not wait; a closed queue still gives what is in it.
+				batch = append(batch, <-s.queue)
+			}
 		}
 		var err error
 		if s.writer == nil {
