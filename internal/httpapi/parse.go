@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -191,6 +192,9 @@ func clip(s string) string {
 
 // fill unmarshals m into v and finds out which field is at fault when that fails.
 func fill(u *mapping.Unmarshaler, tag string, m map[string]any, v any) error {
+	if len(m) == 0 && optional(reflect.TypeOf(v).Elem(), tag) {
+		return nil // most requests have none of their optional headers, and go-zero takes its time to find that out
+	}
 	err := u.Unmarshal(m, v)
 	if err == nil {
 		return nil
@@ -221,6 +225,28 @@ func culprit(u *mapping.Unmarshaler, tag string, m map[string]any, v any) string
 		}
 	}
 	return ""
+}
+
+var optionalCache sync.Map // optionalKey → bool
+
+type optionalKey struct {
+	t   reflect.Type
+	tag string
+}
+
+// optional tells whether no field of t that has this tag needs a value, or gets one where the request has none.
+func optional(t reflect.Type, tag string) bool {
+	if known, ok := optionalCache.Load(optionalKey{t, tag}); ok {
+		return known.(bool)
+	}
+	all := true
+	for i := range t.NumField() {
+		if name, options, _ := strings.Cut(t.Field(i).Tag.Get(tag), ","); name != "" {
+			all = all && slices.Contains(strings.Split(options, ","), "optional") && !strings.Contains(options, "default=")
+		}
+	}
+	optionalCache.Store(optionalKey{t, tag}, all)
+	return all
 }
 
 var fieldCache sync.Map // reflect.Type → map[string]map[string]bool

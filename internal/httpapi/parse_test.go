@@ -69,6 +69,31 @@ func TestParseGood(t *testing.T) {
 	}
 }
 
+// A request without any header that its contract names gets their defaults, and is refused if one is needed.
+func TestParseNoHeaders(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/x", nil)
+	var none struct {
+		Match string `header:"If-Match,optional"`
+	}
+	if err := httpapi.Parse(r, &none); err != nil || none.Match != "" {
+		t.Errorf("optional: %+v, %v", none, err)
+	}
+	var some struct {
+		Match string `header:"If-Match,optional"`
+		Mode  string `header:"Mode,default=fail"`
+	}
+	if err := httpapi.Parse(r, &some); err != nil || some.Mode != "fail" {
+		t.Errorf("default: %+v, %v", some, err)
+	}
+	var all struct {
+		Match string `header:"If-Match,optional"`
+		Key   string `header:"Key"`
+	}
+	if err := httpapi.Parse(r, &all); errs.CodeOf(err) != "bad_field" {
+		t.Errorf("needed: %+v, %v", all, err)
+	}
+}
+
 // B002, B006: what is no JSON object of the contract is refused, with the field named where there is one and
 // without repeating its value.
 func TestParseBad(t *testing.T) {

@@ -101,8 +101,7 @@ func localError(method string, err error) error {
 	return fromStatus(method, err)
 }
 
-// recovered makes a panic an error. zrpc does it for calls from elsewhere; in memory a call has a goroutine of its
-// own, and a panic there would end the process.
+// recovered makes a panic an error. zrpc does it for calls from elsewhere; in memory it would be the caller's.
 func recovered(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -5,17 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
-	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/zeromicro/go-zero/zrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -27,26 +24,6 @@ const Timeout = 10 * time.Second
 type Service struct {
 	Desc *grpc.ServiceDesc
 	Impl any
-}
-
-// Local is the way to services in this process: calls are function calls, errors come back as they are.
-func Local(services []Service) grpc.ClientConnInterface {
-	ch := new(inprocgrpc.Channel).WithServerUnaryInterceptor(recovered)
-	for _, s := range services {
-		ch.RegisterService(s.Desc, s.Impl)
-	}
-	return local{ch}
-}
-
-type local struct{ *inprocgrpc.Channel }
-
-// Invoke implements grpc.ClientConnInterface.
-func (l local) Invoke(ctx context.Context, method string, req, resp any, opts ...grpc.CallOption) error {
-	err := l.Channel.Invoke(ctx, method, req, resp, opts...)
-	if err == io.EOF && ctx.Err() != nil { // the channel drops an answer that comes after the caller's end
-		err = status.FromContextError(ctx.Err()).Err()
-	}
-	return localError(method, err)
 }
 
 // Dial is the way to a role in another process, at one of these addresses. It does not wait for the role to be

@@ -189,6 +189,26 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// A role in this process sees what one elsewhere would: nothing of the caller's context but its end.
+func TestLocalContext(t *testing.T) {
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "secret"))
+	defer cancel()
+	o := &oracle{answer: func(ctx context.Context) error {
+		if v := ctx.Value(key{}); v != nil {
+			t.Errorf("the role sees %v", v)
+		}
+		below, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		cancel()
+		<-below.Done()
+		return below.Err()
+	}}
+	if _, err := ask(ctx, Local(o.services())); !errs.Is(errs.Canceled, err) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
 // A panic in a role ends one call, not the process, here as there.
 func TestPanicInRole(t *testing.T) {
 	o := &oracle{answer: func(context.Context) error { panic("bug") }}

@@ -103,13 +103,16 @@ func (s *small) run() {
 	defer close(s.done)
 	batch := make([]*change, 0, maxBatch)
 	for c := range s.queue {
-		// Those who were answered just now, and those who are about to come, go first: the transaction keeps a
-		// processor for as long as it waits for the disk, and they would wait for it, too, instead of being in it.
-		runtime.Gosched()
 		batch = append(batch[:0], c)
-		for len(batch) < maxBatch && len(s.queue) > 0 {
-			// Nobody else receives, so this does not wait; a closed queue still gives what is in it.
-			batch = append(batch, <-s.queue)
+		for before := 0; len(batch) > before && len(batch) < maxBatch; {
+			before = len(batch)
+			// Those who were answered just now, and requests that are being read, are on their way here: let them come
+			// along. The transaction keeps a processor for as long as it waits for the disk, and they would wait, too.
+			runtime.Gosched()
+			for len(batch) < maxBatch && len(s.queue) > 0 {
+				// Nobody else receives, so this does not wait; a closed queue still gives what is in it.
+				batch = append(batch, <-s.queue)
+			}
 		}
 		var err error
 		if s.writer == nil {

@@ -21,6 +21,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ type Store struct {
 
 	small *small
 	epoch string
+	turns [32]sync.Mutex // see turn
 
 	// fault, set by tests alone, fails an operation on the disk in its place.
 	fault func(op string) error

@@ -98,21 +98,17 @@ func (l *Log) Close() error {
 func (l *Log) run() {
 	defer close(l.done)
 	for first := range l.queue {
-		// Those who were answered just now, and those who are about to publish, go first: apply keeps a processor
-		// for as long as it waits for the disk, and they would wait for it, too, instead of being in this batch.
-		runtime.Gosched()
 		batch, n := []publish{first}, len(first.events)
-	gather:
-		for n < MaxBatch {
-			select {
-			case p, ok := <-l.queue:
-				if !ok {
-					break gather
-				}
+		for before := 0; n > before && n < MaxBatch; {
+			before = n
+			// Those who were answered just now, and those whom a flush elsewhere woke, are on their way here: let them
+			// come along. apply keeps a processor for as long as it waits for the disk, and they would wait for it, too.
+			runtime.Gosched()
+			for n < MaxBatch && len(l.queue) > 0 {
+				// Nobody else receives, so this does not wait; a closed queue still gives what is in it.
+				p := <-l.queue
 				batch = append(batch, p)
 				n += len(p.events)
-			default:
-				break gather
 			}
 		}
 		events := make([]event.Event, 0, n)
