@@ -127,6 +127,22 @@ test-e2e: build ## the story of a user, walked by a real browser against bin/gop
 test-fuzz: ## run every fuzzer for 10 seconds (FUZZTIME=1m for longer)
 	@FUZZTIME=$(FUZZTIME) tools/scripts/fuzz.sh
 
+# --- the cluster ---------------------------------------------------------------------------------------------
+
+cluster = go run -C tools/cluster . -root ../..
+
+.PHONY: cluster-up
+cluster-up: build ## start all that a cluster runs on, and the drive on it; ONLY='mysql redis' for some of it
+	@$(cluster) up $(ONLY)
+
+.PHONY: cluster-down
+cluster-down: ## stop it; data and logs stay in .cluster
+	@$(cluster) down $(ONLY)
+
+.PHONY: cluster-status
+cluster-status: ## tell which processes of it run
+	@$(cluster) status
+
 # --- measurements --------------------------------------------------------------------------------------------
 
 .PHONY: bench

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Prints the path of a development tool, built first if need be: tool.sh NAME
 #
-# Every tool is pinned by a Go module under tools/. Binaries are kept in .cache/tools, in a folder named by what
-# they are built from, so a changed pin or another Go makes a new one and nothing is ever stale.
+# Every tool is pinned by a Go module under tools/. Binaries are kept outside of the sources, in a folder named by what
+# they are built from, so a changed pin or another Go makes a new one and nothing is ever stale. GOPAN_CACHE is where; it is
+# gopan in the user's cache folder if it is not set.
 set -euo pipefail
 
 name=${1:?usage: tool.sh NAME}
@@ -21,7 +22,7 @@ case $name in
 esac
 
 key=$( (cat "$root/$module/go.mod" "$root/$module/go.sum"; go env GOVERSION GOOS GOARCH) | git hash-object --stdin)
-dir=$root/.cache/tools/$name-${key:0:12}
+dir=${GOPAN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gopan}/tools/$name-${key:0:12}
 
 if [ ! -x "$dir/$name" ]; then
   echo "building $name (once; pinned in $module/go.mod)" >&2
