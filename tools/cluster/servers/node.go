@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -125,4 +126,21 @@ func (n *Node) tail() string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+}
+
+// wait tries until it succeeds, for as long as the patience lasts and the process runs. An error has the end of the log.
+func (n *Node) wait(ctx context.Context, patience time.Duration, try func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := wait(ctx, patience, n.Component+" "+n.Name, func(ctx context.Context) error {
+		if n.PID() == 0 {
+			cancel(errors.New("it does not run"))
+			return context.Cause(ctx)
+		}
+		return try(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, n.tail())
+	}
+	return nil
 }
