@@ -186,7 +186,7 @@ func (n *mysqlNode) configure(c *Cluster, tree mysqlTree, id int) error {
 	}
 	// What a commit promises is the default, and said here for whoever copies it: sync_binlog, innodb_flush_log_at_trx_commit.
 	// The smallest member_weight takes over last, so who does is known beforehand. A member that is not heard of is expelled after
-	// 5 seconds and the timeout, and one that finds itself alone refuses to answer, reads included.
+	// 5 seconds, and one that finds itself alone refuses to answer, reads included.
 	fmt.Fprintf(&b, `port=%[1]d
 bind-address=127.0.0.1
 report_host=127.0.0.1
@@ -215,7 +215,7 @@ group_replication_group_seeds=%[7]s
 group_replication_ip_allowlist=127.0.0.1/8
 group_replication_single_primary_mode=ON
 group_replication_member_weight=%[8]d
-group_replication_member_expel_timeout=1
+group_replication_member_expel_timeout=0
 group_replication_unreachable_majority_timeout=8
 group_replication_exit_state_action=OFFLINE_MODE
 group_replication_autorejoin_tries=20
