@@ -26,7 +26,7 @@ import (
 	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
-	kvlocal "github.com/livil/gopan/internal/kv/local"
+	"github.com/livil/gopan/internal/kv"
 	"github.com/livil/gopan/internal/pb/userpb"
 	"github.com/livil/gopan/internal/rpc"
 	"github.com/livil/gopan/internal/user"
@@ -46,7 +46,7 @@ type Process struct {
 
 	folder   Folder
 	db       *db.DB
-	kv       *kvlocal.Store
+	kv       kv.Store
 	blobs    *blob.Stores
 	services []rpc.Service
 	routes   []httpapi.Route

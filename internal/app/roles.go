@@ -10,7 +10,6 @@ import (
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/httpapi"
-	kvlocal "github.com/livil/gopan/internal/kv/local"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 	"github.com/livil/gopan/internal/pb/userpb"
 	"github.com/livil/gopan/internal/rpc"
@@ -60,7 +59,6 @@ func startUser(ctx context.Context, p *Process) error {
 	}
 	p.serve(rpc.Service{Desc: &userpb.User_ServiceDesc, Impl: user.RPC{Service: s}},
 		user.Routes(user.HTTP{Service: s, SecureCookies: p.secure()}))
-	p.background(func(ctx context.Context) { everyHour(ctx, func() { report("kv")(store.Expire(ctx)) }) })
 	return nil
 }
 
@@ -141,19 +139,6 @@ func (p *Process) transfer(ctx context.Context) (*transfer.Service, error) {
 		Blobs: stores, Tree: p.tree(), KV: values, Grace: w.Grace, Confirm: w.Confirm, UploadLife: p.Config.Uploads.Life, Every: w.Every,
 		SumRate: w.SumRate, ScrubRate: w.ScrubRate, ScrubEvery: w.ScrubEvery,
 	}, nil
-}
-
-// values opens the small values that expire, once for the process.
-func (p *Process) values() (*kvlocal.Store, error) {
-	if p.kv == nil {
-		store, err := kvlocal.Open(p.folder.Dir)
-		if err != nil {
-			return nil, err
-		}
-		p.onStop("kv", func(context.Context) error { return store.Close() })
-		p.kv = store
-	}
-	return p.kv, nil
 }
 
 // tree is the way to the filemeta role.

@@ -29,6 +29,8 @@ type Config struct {
 	Log      Log      `yaml:"log"`
 	Debug    Debug    `yaml:"debug"`
 	RPC      RPC      `yaml:"rpc"`
+	Database Database `yaml:"database"`
+	KV       KV       `yaml:"kv"`
 	Auth     Auth     `yaml:"auth"`
 	Drive    Drive    `yaml:"drive"`
 	Blob     Blob     `yaml:"blob"`
@@ -128,6 +130,8 @@ func Default() Config {
 		Data:     "gopan-data",
 		Listen:   "127.0.0.1:8080",
 		Log:      Log{Level: "info", Format: "plain"},
+		Database: Database{Driver: "sqlite", Name: "gopan", Server: Server{User: "gopan"}, Connections: 32},
+		KV:       KV{Driver: "local", Prefix: "gopan:"},
 		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:     Blob{Verify: "first"},
 		Uploads:  Uploads{Life: 72 * time.Hour},
@@ -205,6 +209,8 @@ func (c Config) Check() error {
 	}
 	oneOf(bad, "log.level", c.Log.Level, "debug", "info", "error")
 	oneOf(bad, "log.format", c.Log.Format, "plain", "json")
+	c.Database.check(bad)
+	c.KV.check(bad)
 	c.Blob.check(bad)
 	if c.Debug.Listen != "" {
 		if host, _, err := net.SplitHostPort(c.Debug.Listen); err != nil || !net.ParseIP(host).IsLoopback() {

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"net"
+	"slices"
+)
+
+// Server is how to reach servers of one kind that the drive uses.
+type Server struct {
+	// User, and the file with the password (mode 0600); empty: the environment has it.
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"passwordFile"`
+	// TLS has the connection encrypted and the server show a certificate, which CAFile (PEM) or the system vouches for.
+	TLS    bool   `yaml:"tls"`
+	CAFile string `yaml:"caFile"`
+}
+
+// Database is where metadata is kept.
+type Database struct {
+	// Driver is sqlite, a file in the data folder, or mysql.
+	Driver string `yaml:"driver"`
+	// Address of MySQL, or of the MySQL Router before an InnoDB Cluster.
+	Address string `yaml:"address"`
+	// Name of the schema in it.
+	Name string `yaml:"name"`
+	// Connections at most, of each process.
+	Connections int `yaml:"connections"`
+	Server      `yaml:",inline"`
+}
+
+// KV is where small values that expire are kept.
+type KV struct {
+	// Driver is local, a file in the data folder, or redis.
+	Driver string `yaml:"driver"`
+	// Addresses of some nodes of the Redis Cluster.
+	Addresses []string `yaml:"addresses"`
+	// Prefix of all keys.
+	Prefix string `yaml:"prefix"`
+	Server `yaml:",inline"`
+}
+
+func (s Server) check(name string, bad func(format string, a ...any)) {
+	if s.CAFile != "" && !s.TLS {
+		bad("%s: caFile without tls", name)
+	}
+}
+
+func checkAddress(name, address string, bad func(format string, a ...any)) {
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		bad("%s: %q is not host:port", name, address)
+	}
+}
+
+func (d Database) check(bad func(format string, a ...any)) {
+	oneOf(bad, "database.driver", d.Driver, "sqlite", "mysql")
+	if d.Driver != "mysql" {
+		return
+	}
+	checkAddress("database.address", d.Address, bad)
+	if d.Name == "" || d.User == "" {
+		bad("database: name and user say which schema, and whose")
+	}
+	if d.Connections < 2 {
+		bad("database.connections: less than 2")
+	}
+	d.Server.check("database", bad)
+}
+
+func (k KV) check(bad func(format string, a ...any)) {
+	oneOf(bad, "kv.driver", k.Driver, "local", "redis")
+	if k.Driver != "redis" {
+		return
+	}
+	if len(k.Addresses) == 0 || slices.Contains(k.Addresses, "") {
+		bad("kv.addresses: name some nodes of the cluster")
+	}
+	for _, a := range k.Addresses {
+		checkAddress("kv.addresses", a, bad)
+	}
+	k.Server.check("kv", bad)
+}
