@@ -19,7 +19,7 @@ type component struct {
 }
 
 // components in the order of their start; they stop in reverse.
-var components = []component{mysqlComponent, routerComponent, redisComponent, kafkaComponent}
+var components = []component{mysqlComponent, routerComponent, redisComponent, kafkaComponent, etcdComponent}
 
 // Names of all components.
 func Names() []string {
