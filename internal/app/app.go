@@ -170,18 +170,6 @@ func (p *Process) connect() error {
 		apart = apart || !p.runs(r.name)
 		called = called || p.runs(r.name) && r.serves
 	}
-	mutual := func() (*tls.Config, error) {
-		if p.tls != nil {
-			return p.tls, nil
-		}
-		var err error
-		if r := p.Config.RPC; r.CA != "" {
-			p.tls, err = rpc.Files{CA: r.CA, Cert: r.Cert, Key: r.Key}.TLS()
-		} else {
-			p.tls, err = rpc.Authority(p.folder.secrets())
-		}
-		return p.tls, err
-	}
 	for name, c := range p.conns {
 		if p.runs(name) {
 			c.ClientConnInterface = here
@@ -191,7 +179,7 @@ func (p *Process) connect() error {
 		if len(addrs) == 0 {
 			return fmt.Errorf("role %s does not run here and rpc.peers.%s does not say where it does", name, name)
 		}
-		t, err := mutual()
+		t, err := p.mutual()
 		if err != nil {
 			return err
 		}
@@ -208,7 +196,7 @@ func (p *Process) connect() error {
 	if p.Config.RPC.Listen == "" {
 		return errors.New("other processes need roles that run here: rpc.listen must say where they answer")
 	}
-	t, err := mutual()
+	t, err := p.mutual()
 	if err != nil {
 		return err
 	}
@@ -218,6 +206,20 @@ func (p *Process) connect() error {
 	}
 	p.onStop("rpc", func(ctx context.Context) error { s.Stop(ctx); return nil })
 	return nil
+}
+
+// mutual is how processes of this installation speak to one another.
+func (p *Process) mutual() (*tls.Config, error) {
+	if p.tls != nil {
+		return p.tls, nil
+	}
+	var err error
+	if r := p.Config.RPC; r.CA != "" {
+		p.tls, err = rpc.Files{CA: r.CA, Cert: r.Cert, Key: r.Key}.TLS()
+	} else {
+		p.tls, err = rpc.Authority(p.folder.secrets())
+	}
+	return p.tls, err
 }
 
 // listen begins to serve HTTP.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/download"
-	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/pb/filemetapb"
@@ -68,9 +67,9 @@ func startFilemeta(ctx context.Context, p *Process) error {
 		return err
 	}
 	s := &filemeta.Service{DB: d, DefaultQuota: p.Config.Drive.Quota}
-	log := eventlocal.New(s.Apply)
-	s.Log = log
-	p.onStop("commit log", func(context.Context) error { return log.Close() })
+	if err := p.commitLog(s); err != nil {
+		return err
+	}
 	p.serve(rpc.Service{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s}},
 		filemeta.Routes(filemeta.HTTP{Service: s}))
 	p.background(func(ctx context.Context) { s.Run(ctx, report("filemeta")) })
@@ -121,7 +120,7 @@ func startTransfer(ctx context.Context, p *Process) error {
 		return err
 	}
 	p.background(func(ctx context.Context) { s.Run(ctx, report("transfer")) })
-	return nil
+	return p.applyCommits()
 }
 
 // transfer is the work on the stores.

@@ -31,6 +31,7 @@ type Config struct {
 	RPC      RPC      `yaml:"rpc"`
 	Database Database `yaml:"database"`
 	KV       KV       `yaml:"kv"`
+	Commits  Commits  `yaml:"commits"`
 	Auth     Auth     `yaml:"auth"`
 	Drive    Drive    `yaml:"drive"`
 	Blob     Blob     `yaml:"blob"`
@@ -61,11 +62,13 @@ type Debug struct {
 
 // RPC is about calls between processes.
 type RPC struct {
-	Listen string              `yaml:"listen"`
-	Peers  map[string][]string `yaml:"peers"`
-	CA     string              `yaml:"ca"`
-	Cert   string              `yaml:"cert"`
-	Key    string              `yaml:"key"`
+	Listen string `yaml:"listen"`
+	// Advertise is the address by which others reach Listen; empty: Listen itself.
+	Advertise string              `yaml:"advertise"`
+	Peers     map[string][]string `yaml:"peers"`
+	CA        string              `yaml:"ca"`
+	Cert      string              `yaml:"cert"`
+	Key       string              `yaml:"key"`
 }
 
 // Auth is about signing in.
@@ -132,6 +135,10 @@ func Default() Config {
 		Log:      Log{Level: "info", Format: "plain"},
 		Database: Database{Driver: "sqlite", Name: "gopan", Server: Server{User: "gopan"}, Connections: 32},
 		KV:       KV{Driver: "local", Prefix: "gopan:"},
+		Commits: Commits{
+			Driver: "local", Topic: "gopan.commits", DeadLetters: "gopan.commits.dead", Group: "gopan.transfer",
+			Deadline: 3 * time.Second, BatchRecords: 1000, BatchBytes: 4 << 20, BatchWait: 2 * time.Millisecond,
+		},
 		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:     Blob{Verify: "first"},
 		Uploads:  Uploads{Life: 72 * time.Hour},
@@ -211,6 +218,7 @@ func (c Config) Check() error {
 	oneOf(bad, "log.format", c.Log.Format, "plain", "json")
 	c.Database.check(bad)
 	c.KV.check(bad)
+	c.Commits.check(bad)
 	c.Blob.check(bad)
 	if c.Debug.Listen != "" {
 		if host, _, err := net.SplitHostPort(c.Debug.Listen); err != nil || !net.ParseIP(host).IsLoopback() {
@@ -221,6 +229,9 @@ func (c Config) Check() error {
 		if _, _, err := net.SplitHostPort(c.RPC.Listen); err != nil {
 			bad("rpc.listen: %w", err)
 		}
+	}
+	if c.RPC.Advertise != "" {
+		checkAddress("rpc.advertise", c.RPC.Advertise, bad)
 	}
 	for role, addrs := range c.RPC.Peers {
 		oneOf(bad, "rpc.peers", role, Roles...)

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"slices"
+	"time"
 )
 
 // Server is how to reach servers of one kind that the drive uses.
@@ -78,4 +79,47 @@ func (k KV) check(bad func(format string, a ...any)) {
 		checkAddress("kv.addresses", a, bad)
 	}
 	k.Server.check("kv", bad)
+}
+
+// Commits is where file metadata goes on its way to the database.
+type Commits struct {
+	// Driver is local, a gathering of what one process commits, or kafka.
+	Driver string `yaml:"driver"`
+	// Brokers of Kafka, some of them.
+	Brokers []string `yaml:"brokers"`
+	// Topic of commits, and of those that can never be applied.
+	Topic       string `yaml:"topic"`
+	DeadLetters string `yaml:"deadLetters"`
+	// Group under which the processes with the transfer role share the partitions.
+	Group string `yaml:"group"`
+	// Deadline is how long a commit waits for Kafka and transfer before it is applied directly.
+	Deadline time.Duration `yaml:"deadline"`
+	// BatchRecords, BatchBytes and BatchWait bound what is applied in one transaction: whichever is reached first.
+	BatchRecords int           `yaml:"batchRecords"`
+	BatchBytes   int           `yaml:"batchBytes"`
+	BatchWait    time.Duration `yaml:"batchWait"`
+	Server       `yaml:",inline"`
+}
+
+func (c Commits) check(bad func(format string, a ...any)) {
+	oneOf(bad, "commits.driver", c.Driver, "local", "kafka")
+	if c.Driver != "kafka" {
+		return
+	}
+	if len(c.Brokers) == 0 {
+		bad("commits.brokers: name some brokers")
+	}
+	for _, b := range c.Brokers {
+		checkAddress("commits.brokers", b, bad)
+	}
+	if c.Topic == "" || c.DeadLetters == "" || c.Topic == c.DeadLetters || c.Group == "" {
+		bad("commits: topic, deadLetters and group are names, the first two of different topics")
+	}
+	if c.Deadline < 100*time.Millisecond || c.Deadline > 20*time.Second {
+		bad("commits.deadline: %v is not between 100ms and 20s", c.Deadline)
+	}
+	if c.BatchRecords < 1 || c.BatchRecords > 5000 || c.BatchBytes < 1 || c.BatchWait < 0 || c.BatchWait > time.Second {
+		bad("commits: batchRecords is between 1 and 5000, batchBytes at least 1, batchWait between 0 and 1s")
+	}
+	c.Server.check("commits", bad)
 }

@@ -6,6 +6,8 @@ import "context"
 
 // Event is one commit on its way to the tree.
 type Event struct {
+	// ID names it among all events. It takes effect once, however often and in whatever way it comes.
+	ID string
 	// Key orders events: those of one drive are applied in the order in which they were published.
 	Key int64
 	// Payload is the commit, in its protobuf encoding.
@@ -16,13 +18,19 @@ type Event struct {
 // nothing, which is final; err is why the whole batch could not be applied, which may pass.
 type Apply func(ctx context.Context, batch []Event) (refused []error, err error)
 
-// Log takes events. Publish returns nil once the event is durable and will be applied, and errors.Is(err, …)
-// of what Apply refused it with where the log applies before it answers. When it fails with errs.Busy the
-// event may or may not be applied later.
+// Log takes events. Publish returns nil once the event is durable and applied, so that whoever looks then sees it, and
+// errors.Is(err, …) of what Apply refused it with. When it fails with errs.Busy the event may or may not be applied
+// later.
 type Log interface {
 	Publish(ctx context.Context, e Event) error
 	// Close waits for what was published and is not applied, and ends the log.
 	Close() error
+}
+
+// Answerer is a Log whose events are applied by another process, which tells what became of them.
+type Answerer interface {
+	// Answer says that an event was applied, or what it was refused with. One that nobody waits for is no error.
+	Answer(id string, refused error)
 }
 
 // Batcher is a Log that can take several events at once, which costs it little more than one.

@@ -18,13 +18,43 @@ import (
 // that the quota, names and preconditions hold under any concurrency.
 func (s *Service) Apply(ctx context.Context, batch []event.Event) ([]error, error) {
 	const op = errs.Op("filemeta.Apply")
-	jobs := make([]job, len(batch))
-	for i, e := range batch {
-		jobs[i] = readJob(e)
+	read := func() []job {
+		jobs := make([]job, len(batch))
+		for i, e := range batch {
+			jobs[i] = readJob(e)
+		}
+		return jobs
 	}
-	a := &applier{now: s.now(), memo: &s.memo}
+	jobs, err := s.apply(ctx, read, nil)
+	if err != nil {
+		return nil, errs.Wrap(op, err)
+	}
+	refused := make([]error, len(batch))
+	for i, j := range jobs {
+		refused[i] = errs.Wrap(op, j.refused)
+		if j.refused == nil {
+			s.decide(j.GetKey(), j.outcome)
+		}
+	}
+	return refused, nil
+}
+
+// apply applies jobs, which read gives anew if the transaction has to be tried again, and does first, if it is not nil,
+// what belongs into the same transaction.
+func (s *Service) apply(ctx context.Context, read func() []job, first func(tx *gorm.DB) error) ([]job, error) {
+	var jobs []job
+	var a *applier
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		a.tx = tx
+		jobs = read()
+		a = &applier{tx: tx, now: s.now(), memo: &s.memo, several: s.SeveralWays}
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
+		if err := a.recall(jobs); err != nil {
+			return err
+		}
 		if err := a.prefetch(jobs); err != nil {
 			return err
 		}
@@ -33,7 +63,7 @@ func (s *Service) Apply(ctx context.Context, batch []event.Event) ([]error, erro
 		}
 		for i := range jobs {
 			j := &jobs[i]
-			if j.refused != nil {
+			if j.refused != nil || j.before {
 				continue
 			}
 			j.outcome, j.refused = a.commit(j)
@@ -41,22 +71,26 @@ func (s *Service) Apply(ctx context.Context, batch []event.Event) ([]error, erro
 				return j.refused
 			}
 		}
+		if err := a.record(jobs); err != nil {
+			return err
+		}
 		return a.flush()
 	})
 	if err != nil {
-		return nil, errs.Wrap(op, err)
+		return nil, err
 	}
 	a.advance()
-	refused := make([]error, len(batch))
-	for i, j := range jobs {
-		refused[i] = errs.Wrap(op, j.refused)
-		if j.refused == nil {
-			if decided, ok := s.outcomes.Load(j.GetKey()); ok {
-				decided.(chan outcome) <- j.outcome
-			}
+	return jobs, nil
+}
+
+// decide hands what became of a commit to the Commit that waits for it, if there is one.
+func (s *Service) decide(key string, o outcome) {
+	if decided, ok := s.outcomes.Load(key); ok {
+		select {
+		case decided.(chan outcome) <- o:
+		default: // it knows
 		}
 	}
-	return refused, nil
 }
 
 // job is one commit of a batch and what becomes of it.
@@ -65,6 +99,10 @@ type job struct {
 	path    drivepath.Path
 	outcome outcome
 	refused error
+	// before: it took effect, or was refused, before this batch.
+	before bool
+	// twin is one more than the index of the job that is the same commit and comes earlier in the batch; 0: none is.
+	twin int
 }
 
 func (j job) user() UserID { return UserID(j.GetRequest().GetTarget().GetActor().GetUserId()) }
@@ -86,6 +124,8 @@ type applier struct {
 	tx   *gorm.DB
 	now  int64
 	memo *memo
+	// several is Service.SeveralWays.
+	several bool
 
 	drives   map[UserID]*drive
 	children map[childKey]*node // nil: known not to be there
@@ -286,22 +326,28 @@ func (a *applier) doneBefore(user UserID, key string, target drivepath.Path) (ou
 	if err := r.is(deed("put", target.String())); err != nil {
 		return outcome{}, false, err
 	}
-	if n, ok := a.nodes[r.NodeID]; ok {
+	o, err := a.outcomeNow(r.NodeID, r.Created)
+	return o, true, err
+}
+
+// outcomeNow is the outcome of a commit that took effect before, with its file as it is now.
+func (a *applier) outcomeNow(id NodeID, created bool) (outcome, error) {
+	if n, ok := a.nodes[id]; ok {
 		p, err := a.pathOf(n)
-		return outcome{toPB(n, p), r.Created}, true, err
+		return outcome{toPB(n, p), created}, err
 	}
-	chain, err := ancestors(a.tx, r.NodeID)
+	chain, err := ancestors(a.tx, id)
 	if err != nil {
-		return outcome{}, true, err // gone since: errs.NotFound
+		return outcome{}, err // gone since: errs.NotFound
 	}
 	if top := chain[len(chain)-1]; top.ParentID != topParent || top.Kind != folder {
-		return outcome{}, true, errs.E(errs.NotFound, "filemeta.doneBefore") // in the trash, or on its way out of it
+		return outcome{}, errs.E(errs.NotFound, "filemeta.outcomeNow") // in the trash, or on its way out of it
 	}
 	p := drivepath.Root
 	for i := len(chain) - 2; i >= 0; i-- {
 		p = p.Join(drivepath.Name(chain[i].Name))
 	}
-	return outcome{toPB(chain[0], p), r.Created}, true, nil
+	return outcome{toPB(chain[0], p), created}, nil
 }
 
 // pathOf gives the path of a node that the batch has looked at.

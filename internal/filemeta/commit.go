@@ -98,17 +98,22 @@ func (s *Service) CommitMany(ctx context.Context, req *filemetapb.CommitManyRequ
 	}
 	done, failed := s.commitAll(ctx, UserID(user), reqs)
 	for i, err := range failed {
-		resp.Outcomes[i] = &filemetapb.CommitOutcome{Done: done[i]}
-		if err != nil {
-			f := &filemetapb.Failure{Kind: int32(errs.KindOf(err)), Code: string(errs.CodeOf(err))} //nolint:gosec // kinds are few
-			var e *errs.Error
-			if errors.As(err, &e) {
-				f.Field = string(e.Field)
-			}
-			resp.Outcomes[i].Failure = f
-		}
+		resp.Outcomes[i] = outcomeOf(done[i], err)
 	}
 	return resp, nil
+}
+
+// outcomeOf is what became of a commit, as others are told.
+func outcomeOf(done *filemetapb.CommitResponse, failed error) *filemetapb.CommitOutcome {
+	o := &filemetapb.CommitOutcome{Done: done}
+	if failed != nil {
+		o.Failure = &filemetapb.Failure{Kind: int32(errs.KindOf(failed)), Code: string(errs.CodeOf(failed))} //nolint:gosec // kinds are few
+		var e *errs.Error
+		if errors.As(failed, &e) {
+			o.Failure.Field = string(e.Field)
+		}
+	}
+	return o
 }
 
 // idsOf checks what can be checked of a commit alone, and counts the ids that it may need: for the file and for every
@@ -160,7 +165,7 @@ func (s *Service) commitAll(ctx context.Context, user UserID, reqs []*filemetapb
 		ch := make(chan outcome, 1)
 		s.outcomes.Store(key, ch)
 		defer s.outcomes.Delete(key)
-		events = append(events, event.Event{Key: int64(d.ID), Payload: payload})
+		events = append(events, event.Event{ID: key, Key: int64(d.ID), Payload: payload})
 		which, decided = append(which, i), append(decided, ch)
 	}
 	for n, err := range event.PublishAll(ctx, s.Log, events) {

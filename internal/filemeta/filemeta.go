@@ -20,6 +20,9 @@ type Service struct {
 	DB *db.DB
 	// Log is where commits are published; what it applies comes back through Apply.
 	Log event.Log
+	// SeveralWays tells that a commit may come to Apply by more than one way, so that what became of it has to be
+	// remembered: with a log that other processes apply, and not with one of this process alone.
+	SeveralWays bool
 	// DefaultQuota of a new drive in bytes; 0: no limit.
 	DefaultQuota int64
 	// Now is the clock; nil means time.Now.

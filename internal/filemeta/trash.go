@@ -196,6 +196,9 @@ func (s *Service) Run(ctx context.Context, failed func(error)) {
 			if err := s.ReleaseExpired(ctx); err != nil {
 				failed(err)
 			}
+			if err := s.forgetApplied(ctx); err != nil {
+				failed(err)
+			}
 			old := s.now() - requestsLive.Milliseconds()
 			if err := s.DB.Write(ctx, func(tx *gorm.DB) error {
 				return tx.Exec("DELETE FROM requests WHERE at < ?", old).Error

@@ -1832,6 +1832,491 @@ func (x *Committed) GetKey() string {
 	return ""
 }
 
+// Record is one record of a partition of the commit log.
+type Record struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the commit; it takes effect once, however often it comes.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// A Committed.
+	Payload []byte `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	// Milliseconds since 1970, when it was published.
+	PublishedAt int64 `protobuf:"varint,3,opt,name=published_at,json=publishedAt,proto3" json:"published_at,omitempty"`
+	// Counted, but not applied: it is in the dead-letter topic.
+	Dead          bool `protobuf:"varint,4,opt,name=dead,proto3" json:"dead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Record) Reset() {
+	*x = Record{}
+	mi := &file_filemeta_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Record) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Record) ProtoMessage() {}
+
+func (x *Record) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Record.ProtoReflect.Descriptor instead.
+func (*Record) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Record) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Record) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *Record) GetPublishedAt() int64 {
+	if x != nil {
+		return x.PublishedAt
+	}
+	return 0
+}
+
+func (x *Record) GetDead() bool {
+	if x != nil {
+		return x.Dead
+	}
+	return false
+}
+
+type ApplyBatchRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Topic     string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The position that the partition must be at, and the one after the records.
+	From          int64     `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	Next          int64     `protobuf:"varint,4,opt,name=next,proto3" json:"next,omitempty"`
+	Records       []*Record `protobuf:"bytes,5,rep,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyBatchRequest) Reset() {
+	*x = ApplyBatchRequest{}
+	mi := &file_filemeta_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyBatchRequest) ProtoMessage() {}
+
+func (x *ApplyBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyBatchRequest.ProtoReflect.Descriptor instead.
+func (*ApplyBatchRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ApplyBatchRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *ApplyBatchRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *ApplyBatchRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ApplyBatchRequest) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *ApplyBatchRequest) GetRecords() []*Record {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+type ApplyBatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of each record; empty if any is poison.
+	Outcomes []*CommitOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// Records that can never be applied. If there are any, nothing was done.
+	Poison        []*Poison `protobuf:"bytes,2,rep,name=poison,proto3" json:"poison,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyBatchResponse) Reset() {
+	*x = ApplyBatchResponse{}
+	mi := &file_filemeta_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyBatchResponse) ProtoMessage() {}
+
+func (x *ApplyBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyBatchResponse.ProtoReflect.Descriptor instead.
+func (*ApplyBatchResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ApplyBatchResponse) GetOutcomes() []*CommitOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *ApplyBatchResponse) GetPoison() []*Poison {
+	if x != nil {
+		return x.Poison
+	}
+	return nil
+}
+
+type Poison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the records, from 0.
+	Index         int32  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Poison) Reset() {
+	*x = Poison{}
+	mi := &file_filemeta_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Poison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Poison) ProtoMessage() {}
+
+func (x *Poison) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Poison.ProtoReflect.Descriptor instead.
+func (*Poison) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Poison) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Poison) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type PositionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topic         string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition     int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionRequest) Reset() {
+	*x = PositionRequest{}
+	mi := &file_filemeta_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionRequest) ProtoMessage() {}
+
+func (x *PositionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionRequest.ProtoReflect.Descriptor instead.
+func (*PositionRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PositionRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *PositionRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+type PositionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Next          int64                  `protobuf:"varint,1,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionResponse) Reset() {
+	*x = PositionResponse{}
+	mi := &file_filemeta_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionResponse) ProtoMessage() {}
+
+func (x *PositionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionResponse.ProtoReflect.Descriptor instead.
+func (*PositionResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PositionResponse) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type AnswerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answers       []*Answered            `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerRequest) Reset() {
+	*x = AnswerRequest{}
+	mi := &file_filemeta_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerRequest) ProtoMessage() {}
+
+func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
+func (*AnswerRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AnswerRequest) GetAnswers() []*Answered {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+type Answered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Outcome       *CommitOutcome         `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answered) Reset() {
+	*x = Answered{}
+	mi := &file_filemeta_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answered) ProtoMessage() {}
+
+func (x *Answered) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answered.ProtoReflect.Descriptor instead.
+func (*Answered) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Answered) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Answered) GetOutcome() *CommitOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+type AnswerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerResponse) Reset() {
+	*x = AnswerResponse{}
+	mi := &file_filemeta_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerResponse) ProtoMessage() {}
+
+func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
+func (*AnswerResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{35}
+}
+
 type ScanBlobsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	After         []byte                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
@@ -1842,7 +2327,7 @@ type ScanBlobsRequest struct {
 
 func (x *ScanBlobsRequest) Reset() {
 	*x = ScanBlobsRequest{}
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2339,7 @@ func (x *ScanBlobsRequest) String() string {
 func (*ScanBlobsRequest) ProtoMessage() {}
 
 func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[27]
+	mi := &file_filemeta_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2352,7 @@ func (x *ScanBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ScanBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{27}
+	return file_filemeta_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ScanBlobsRequest) GetAfter() []byte {
@@ -1893,7 +2378,7 @@ type ScanBlobsResponse struct {
 
 func (x *ScanBlobsResponse) Reset() {
 	*x = ScanBlobsResponse{}
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2390,7 @@ func (x *ScanBlobsResponse) String() string {
 func (*ScanBlobsResponse) ProtoMessage() {}
 
 func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[28]
+	mi := &file_filemeta_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2403,7 @@ func (x *ScanBlobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanBlobsResponse.ProtoReflect.Descriptor instead.
 func (*ScanBlobsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{28}
+	return file_filemeta_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ScanBlobsResponse) GetBlobs() []*Blob {
@@ -1937,7 +2422,7 @@ type ReferencedRequest struct {
 
 func (x *ReferencedRequest) Reset() {
 	*x = ReferencedRequest{}
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2434,7 @@ func (x *ReferencedRequest) String() string {
 func (*ReferencedRequest) ProtoMessage() {}
 
 func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[29]
+	mi := &file_filemeta_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2447,7 @@ func (x *ReferencedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedRequest.ProtoReflect.Descriptor instead.
 func (*ReferencedRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{29}
+	return file_filemeta_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReferencedRequest) GetDigests() [][]byte {
@@ -1981,7 +2466,7 @@ type ReferencedResponse struct {
 
 func (x *ReferencedResponse) Reset() {
 	*x = ReferencedResponse{}
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2478,7 @@ func (x *ReferencedResponse) String() string {
 func (*ReferencedResponse) ProtoMessage() {}
 
 func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[30]
+	mi := &file_filemeta_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2491,7 @@ func (x *ReferencedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReferencedResponse.ProtoReflect.Descriptor instead.
 func (*ReferencedResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{30}
+	return file_filemeta_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReferencedResponse) GetDigests() [][]byte {
@@ -2026,7 +2511,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2523,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[31]
+	mi := &file_filemeta_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2536,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{31}
+	return file_filemeta_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -2074,7 +2559,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2571,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[32]
+	mi := &file_filemeta_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2584,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{32}
+	return file_filemeta_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -2141,7 +2626,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[33]
+	mi := &file_filemeta_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2638,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[33]
+	mi := &file_filemeta_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2651,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{33}
+	return file_filemeta_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Problem) GetCode() string {
@@ -2193,7 +2678,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[34]
+	mi := &file_filemeta_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2690,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[34]
+	mi := &file_filemeta_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2703,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{34}
+	return file_filemeta_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -2243,7 +2728,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[35]
+	mi := &file_filemeta_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2255,7 +2740,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[35]
+	mi := &file_filemeta_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2268,7 +2753,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{35}
+	return file_filemeta_proto_rawDescGZIP(), []int{44}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -2390,7 +2875,35 @@ const file_filemeta_proto_rawDesc = "" +
 	"\tCommitted\x12:\n" +
 	"\arequest\x18\x01 \x01(\v2 .gopan.filemeta.v1.CommitRequestR\arequest\x12\x19\n" +
 	"\bfirst_id\x18\x02 \x01(\x03R\afirstId\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\tR\x03key\">\n" +
+	"\x03key\x18\x03 \x01(\tR\x03key\"i\n" +
+	"\x06Record\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\x12!\n" +
+	"\fpublished_at\x18\x03 \x01(\x03R\vpublishedAt\x12\x12\n" +
+	"\x04dead\x18\x04 \x01(\bR\x04dead\"\xa4\x01\n" +
+	"\x11ApplyBatchRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\x03R\x04next\x123\n" +
+	"\arecords\x18\x05 \x03(\v2\x19.gopan.filemeta.v1.RecordR\arecords\"\x85\x01\n" +
+	"\x12ApplyBatchResponse\x12<\n" +
+	"\boutcomes\x18\x01 \x03(\v2 .gopan.filemeta.v1.CommitOutcomeR\boutcomes\x121\n" +
+	"\x06poison\x18\x02 \x03(\v2\x19.gopan.filemeta.v1.PoisonR\x06poison\"6\n" +
+	"\x06Poison\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"E\n" +
+	"\x0fPositionRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\"&\n" +
+	"\x10PositionResponse\x12\x12\n" +
+	"\x04next\x18\x01 \x01(\x03R\x04next\"F\n" +
+	"\rAnswerRequest\x125\n" +
+	"\aanswers\x18\x01 \x03(\v2\x1b.gopan.filemeta.v1.AnsweredR\aanswers\"V\n" +
+	"\bAnswered\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
+	"\aoutcome\x18\x02 \x01(\v2 .gopan.filemeta.v1.CommitOutcomeR\aoutcome\"\x10\n" +
+	"\x0eAnswerResponse\">\n" +
 	"\x10ScanBlobsRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\fR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"B\n" +
@@ -2426,8 +2939,7 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aVerdict\x12\x10\n" +
 	"\fVERDICT_USED\x10\x00\x12\x11\n" +
 	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_DELETE\x10\x022\xba\n" +
-	"\n" +
+	"\x0eVERDICT_DELETE\x10\x022\xb9\f\n" +
 	"\bFileMeta\x12E\n" +
 	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12Y\n" +
 	"\n" +
@@ -2435,7 +2947,11 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aPrepare\x12\x19.gopan.filemeta.v1.Target\x1a\".gopan.filemeta.v1.PrepareResponse\x12M\n" +
 	"\x06Commit\x12 .gopan.filemeta.v1.CommitRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12Y\n" +
 	"\n" +
-	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12U\n" +
+	"CommitMany\x12$.gopan.filemeta.v1.CommitManyRequest\x1a%.gopan.filemeta.v1.CommitManyResponse\x12Y\n" +
+	"\n" +
+	"ApplyBatch\x12$.gopan.filemeta.v1.ApplyBatchRequest\x1a%.gopan.filemeta.v1.ApplyBatchResponse\x12S\n" +
+	"\bPosition\x12\".gopan.filemeta.v1.PositionRequest\x1a#.gopan.filemeta.v1.PositionResponse\x12M\n" +
+	"\x06Answer\x12 .gopan.filemeta.v1.AnswerRequest\x1a!.gopan.filemeta.v1.AnswerResponse\x12U\n" +
 	"\n" +
 	"MakeFolder\x12$.gopan.filemeta.v1.MakeFolderRequest\x1a!.gopan.filemeta.v1.CommitResponse\x12P\n" +
 	"\aReserve\x12!.gopan.filemeta.v1.ReserveRequest\x1a\".gopan.filemeta.v1.ReserveResponse\x12M\n" +
@@ -2463,7 +2979,7 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 }
 
 var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_filemeta_proto_goTypes = []any{
 	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
 	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
@@ -2495,15 +3011,24 @@ var file_filemeta_proto_goTypes = []any{
 	(*ForgetResponse)(nil),     // 27: gopan.filemeta.v1.ForgetResponse
 	(*CommitResponse)(nil),     // 28: gopan.filemeta.v1.CommitResponse
 	(*Committed)(nil),          // 29: gopan.filemeta.v1.Committed
-	(*ScanBlobsRequest)(nil),   // 30: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 31: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 32: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 33: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 34: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 35: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 36: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 37: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 38: gopan.filemeta.v1.PutSumsResponse
+	(*Record)(nil),             // 30: gopan.filemeta.v1.Record
+	(*ApplyBatchRequest)(nil),  // 31: gopan.filemeta.v1.ApplyBatchRequest
+	(*ApplyBatchResponse)(nil), // 32: gopan.filemeta.v1.ApplyBatchResponse
+	(*Poison)(nil),             // 33: gopan.filemeta.v1.Poison
+	(*PositionRequest)(nil),    // 34: gopan.filemeta.v1.PositionRequest
+	(*PositionResponse)(nil),   // 35: gopan.filemeta.v1.PositionResponse
+	(*AnswerRequest)(nil),      // 36: gopan.filemeta.v1.AnswerRequest
+	(*Answered)(nil),           // 37: gopan.filemeta.v1.Answered
+	(*AnswerResponse)(nil),     // 38: gopan.filemeta.v1.AnswerResponse
+	(*ScanBlobsRequest)(nil),   // 39: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),  // 40: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),  // 41: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil), // 42: gopan.filemeta.v1.ReferencedResponse
+	(*CheckTreeRequest)(nil),   // 43: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),  // 44: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),            // 45: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil), // 46: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),    // 47: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
 	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
@@ -2527,45 +3052,56 @@ var file_filemeta_proto_depIdxs = []int32{
 	2,  // 18: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
 	5,  // 19: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
 	11, // 20: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	10, // 21: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	36, // 22: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	4,  // 23: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	6,  // 24: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
-	8,  // 25: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	11, // 26: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	13, // 27: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
-	12, // 28: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
-	17, // 29: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
-	19, // 30: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
-	21, // 31: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
-	30, // 32: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	32, // 33: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	23, // 34: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
-	26, // 35: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
-	34, // 36: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	37, // 37: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	10, // 38: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	5,  // 39: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	7,  // 40: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
-	9,  // 41: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	28, // 42: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	14, // 43: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
-	28, // 44: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
-	18, // 45: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
-	20, // 46: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
-	22, // 47: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
-	31, // 48: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	33, // 49: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	25, // 50: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
-	27, // 51: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
-	35, // 52: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	31, // 53: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	38, // 54: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	39, // [39:55] is the sub-list for method output_type
-	23, // [23:39] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	30, // 21: gopan.filemeta.v1.ApplyBatchRequest.records:type_name -> gopan.filemeta.v1.Record
+	15, // 22: gopan.filemeta.v1.ApplyBatchResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	33, // 23: gopan.filemeta.v1.ApplyBatchResponse.poison:type_name -> gopan.filemeta.v1.Poison
+	37, // 24: gopan.filemeta.v1.AnswerRequest.answers:type_name -> gopan.filemeta.v1.Answered
+	15, // 25: gopan.filemeta.v1.Answered.outcome:type_name -> gopan.filemeta.v1.CommitOutcome
+	10, // 26: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	45, // 27: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	4,  // 28: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	6,  // 29: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
+	8,  // 30: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	11, // 31: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	13, // 32: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	31, // 33: gopan.filemeta.v1.FileMeta.ApplyBatch:input_type -> gopan.filemeta.v1.ApplyBatchRequest
+	34, // 34: gopan.filemeta.v1.FileMeta.Position:input_type -> gopan.filemeta.v1.PositionRequest
+	36, // 35: gopan.filemeta.v1.FileMeta.Answer:input_type -> gopan.filemeta.v1.AnswerRequest
+	12, // 36: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
+	17, // 37: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	19, // 38: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	21, // 39: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	39, // 40: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	41, // 41: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	23, // 42: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	26, // 43: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	43, // 44: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	46, // 45: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	10, // 46: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	5,  // 47: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	7,  // 48: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
+	9,  // 49: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	28, // 50: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	14, // 51: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	32, // 52: gopan.filemeta.v1.FileMeta.ApplyBatch:output_type -> gopan.filemeta.v1.ApplyBatchResponse
+	35, // 53: gopan.filemeta.v1.FileMeta.Position:output_type -> gopan.filemeta.v1.PositionResponse
+	38, // 54: gopan.filemeta.v1.FileMeta.Answer:output_type -> gopan.filemeta.v1.AnswerResponse
+	28, // 55: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
+	18, // 56: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	20, // 57: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	22, // 58: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	40, // 59: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	42, // 60: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	25, // 61: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	27, // 62: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	44, // 63: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	40, // 64: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	47, // 65: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	47, // [47:66] is the sub-list for method output_type
+	28, // [28:47] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -2579,7 +3115,7 @@ func file_filemeta_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   36,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,9 @@ const (
 	FileMeta_Prepare_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Prepare"
 	FileMeta_Commit_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Commit"
 	FileMeta_CommitMany_FullMethodName  = "/gopan.filemeta.v1.FileMeta/CommitMany"
+	FileMeta_ApplyBatch_FullMethodName  = "/gopan.filemeta.v1.FileMeta/ApplyBatch"
+	FileMeta_Position_FullMethodName    = "/gopan.filemeta.v1.FileMeta/Position"
+	FileMeta_Answer_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Answer"
 	FileMeta_MakeFolder_FullMethodName  = "/gopan.filemeta.v1.FileMeta/MakeFolder"
 	FileMeta_Reserve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Reserve"
 	FileMeta_Extend_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Extend"
@@ -55,6 +58,13 @@ type FileMetaClient interface {
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// CommitMany makes several Commits of one actor at once, each on its own account.
 	CommitMany(ctx context.Context, in *CommitManyRequest, opts ...grpc.CallOption) (*CommitManyResponse, error)
+	// ApplyBatch applies what was read from one partition of the commit log, and how far that is, in one transaction. Only
+	// transfer calls it.
+	ApplyBatch(ctx context.Context, in *ApplyBatchRequest, opts ...grpc.CallOption) (*ApplyBatchResponse, error)
+	// Position tells up to where a partition of the commit log is applied.
+	Position(ctx context.Context, in *PositionRequest, opts ...grpc.CallOption) (*PositionResponse, error)
+	// Answer hands what became of commits to the process that published them and waits.
+	Answer(ctx context.Context, in *AnswerRequest, opts ...grpc.CallOption) (*AnswerResponse, error)
 	// MakeFolder makes a folder, and those above it that are missing. One that is there is no error.
 	MakeFolder(ctx context.Context, in *MakeFolderRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
@@ -133,6 +143,36 @@ func (c *fileMetaClient) CommitMany(ctx context.Context, in *CommitManyRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CommitManyResponse)
 	err := c.cc.Invoke(ctx, FileMeta_CommitMany_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) ApplyBatch(ctx context.Context, in *ApplyBatchRequest, opts ...grpc.CallOption) (*ApplyBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApplyBatchResponse)
+	err := c.cc.Invoke(ctx, FileMeta_ApplyBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Position(ctx context.Context, in *PositionRequest, opts ...grpc.CallOption) (*PositionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PositionResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Position_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) Answer(ctx context.Context, in *AnswerRequest, opts ...grpc.CallOption) (*AnswerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnswerResponse)
+	err := c.cc.Invoke(ctx, FileMeta_Answer_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -265,6 +305,13 @@ type FileMetaServer interface {
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
 	// CommitMany makes several Commits of one actor at once, each on its own account.
 	CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error)
+	// ApplyBatch applies what was read from one partition of the commit log, and how far that is, in one transaction. Only
+	// transfer calls it.
+	ApplyBatch(context.Context, *ApplyBatchRequest) (*ApplyBatchResponse, error)
+	// Position tells up to where a partition of the commit log is applied.
+	Position(context.Context, *PositionRequest) (*PositionResponse, error)
+	// Answer hands what became of commits to the process that published them and waits.
+	Answer(context.Context, *AnswerRequest) (*AnswerResponse, error)
 	// MakeFolder makes a folder, and those above it that are missing. One that is there is no error.
 	MakeFolder(context.Context, *MakeFolderRequest) (*CommitResponse, error)
 	// Reserve checks what Prepare checks and keeps room in the drive for an upload that takes many requests. It
@@ -313,6 +360,15 @@ func (UnimplementedFileMetaServer) Commit(context.Context, *CommitRequest) (*Com
 }
 func (UnimplementedFileMetaServer) CommitMany(context.Context, *CommitManyRequest) (*CommitManyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CommitMany not implemented")
+}
+func (UnimplementedFileMetaServer) ApplyBatch(context.Context, *ApplyBatchRequest) (*ApplyBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApplyBatch not implemented")
+}
+func (UnimplementedFileMetaServer) Position(context.Context, *PositionRequest) (*PositionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Position not implemented")
+}
+func (UnimplementedFileMetaServer) Answer(context.Context, *AnswerRequest) (*AnswerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Answer not implemented")
 }
 func (UnimplementedFileMetaServer) MakeFolder(context.Context, *MakeFolderRequest) (*CommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MakeFolder not implemented")
@@ -454,6 +510,60 @@ func _FileMeta_CommitMany_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(FileMetaServer).CommitMany(ctx, req.(*CommitManyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_ApplyBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApplyBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).ApplyBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_ApplyBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).ApplyBatch(ctx, req.(*ApplyBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Position_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PositionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Position(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Position_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Position(ctx, req.(*PositionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_Answer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).Answer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_Answer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).Answer(ctx, req.(*AnswerRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -682,6 +792,18 @@ var FileMeta_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CommitMany",
 			Handler:    _FileMeta_CommitMany_Handler,
+		},
+		{
+			MethodName: "ApplyBatch",
+			Handler:    _FileMeta_ApplyBatch_Handler,
+		},
+		{
+			MethodName: "Position",
+			Handler:    _FileMeta_Position_Handler,
+		},
+		{
+			MethodName: "Answer",
+			Handler:    _FileMeta_Answer_Handler,
 		},
 		{
 			MethodName: "MakeFolder",
