@@ -16,6 +16,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/tencentyun/cos-go-sdk-v5 v0.7.70
 	github.com/twmb/franz-go v1.22.3
+	github.com/twmb/franz-go/pkg/kadm v1.19.0
 	github.com/vbauerster/mpb/v8 v8.16.2
 	github.com/zeromicro/go-zero v1.10.3
 	go.yaml.in/yaml/v3 v3.0.6

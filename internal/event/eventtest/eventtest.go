@@ -3,6 +3,7 @@ package eventtest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -13,7 +14,8 @@ import (
 	"github.com/livil/gopan/internal/event"
 )
 
-// Recorder is an event.Apply that keeps what it applied, and does as it is told about the rest.
+// Recorder is an event.Apply that keeps what it applied, and does as it is told about the rest. As filemeta does, it
+// applies an event once and remembers what it refused.
 type Recorder struct {
 	// Refuse says which events to refuse; Fail fails a whole batch.
 	Refuse func(event.Event) error
@@ -21,6 +23,7 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	applied []event.Event
+	known   map[string]error
 }
 
 // Apply is the event.Apply.
@@ -32,14 +35,23 @@ func (r *Recorder) Apply(_ context.Context, batch []event.Event) ([]error, error
 			return nil, err
 		}
 	}
+	if r.known == nil {
+		r.known = make(map[string]error)
+	}
 	refused := make([]error, len(batch))
 	for i, e := range batch {
+		before, known := r.known[e.ID]
+		if known && e.ID != "" {
+			refused[i] = before
+			continue
+		}
 		if r.Refuse != nil {
 			refused[i] = r.Refuse(e)
 		}
 		if refused[i] == nil {
 			r.applied = append(r.applied, e)
 		}
+		r.known[e.ID] = refused[i]
 	}
 	return refused, nil
 }
@@ -52,7 +64,7 @@ func (r *Recorder) Applied() []event.Event {
 }
 
 func nth(key int64, n uint64) event.Event {
-	return event.Event{Key: key, Payload: binary.BigEndian.AppendUint64(nil, n)}
+	return event.Event{ID: rand.Text(), Key: key, Payload: binary.BigEndian.AppendUint64(nil, n)}
 }
 
 // Run puts a log through the suite. open starts one that applies with r.
