@@ -46,16 +46,23 @@ func (s *Service) apply(ctx context.Context, read func() []job, first func(tx *g
 	var a *applier
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
 		jobs = read()
-		a = &applier{tx: tx, now: s.now(), memo: &s.memo, several: s.SeveralWays}
+		a = &applier{tx: tx, memo: &s.memo, several: s.SeveralWays}
 		if first != nil {
 			if err := first(tx); err != nil {
 				return err
 			}
 		}
+		if err := a.lock(jobs); err != nil {
+			return err
+		}
+		a.now = s.now() // a claim may have expired meanwhile
 		if err := a.recall(jobs); err != nil {
 			return err
 		}
 		if err := a.prefetch(jobs); err != nil {
+			return err
+		}
+		if err := a.readDoomed(jobs); err != nil {
 			return err
 		}
 		if err := a.readReservations(jobs); err != nil {
@@ -132,6 +139,8 @@ type applier struct {
 	nodes    map[NodeID]*node
 	folders  map[folderKey]NodeID
 	done     map[requestKey]request
+	// doomed is claimed content whose end is decided.
+	doomed map[string]bool
 	// reservations that commits of the batch name, as far as they are there and not used up.
 	reservations map[int64]reservation
 
@@ -197,7 +206,7 @@ func (a *applier) commit(j *job) (outcome, error) {
 		}
 		return before, err
 	}
-	if req.GetClaimed() && !held.claims(b.GetDigest(), a.now) {
+	if req.GetClaimed() && (!held.claims(b.GetDigest(), a.now) || a.doomed[string(b.GetDigest())]) {
 		return outcome{}, errs.E(errs.Conflict, "filemeta.commit", errs.Code("claim_lost"))
 	}
 	sl, err := a.place(d, p, t)

@@ -3,9 +3,11 @@ package filemeta
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
@@ -43,6 +45,9 @@ func (s *Service) Condemn(ctx context.Context, req *filemetapb.CondemnRequest) (
 	}
 	resp := &filemetapb.CondemnResponse{Verdicts: make([]filemetapb.Verdict, len(digests))}
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := db.Gate(tx, db.Condemning, true); err != nil {
+			return err
+		}
 		now := s.now()
 		used, err := usedOf(tx, digests, now)
 		if err != nil {
@@ -74,7 +79,7 @@ func usedOf(tx *gorm.DB, digests [][]byte, now int64) (map[string]bool, error) {
 			err := rows.Scan(&d)
 			used[string(d)] = true
 			return err
-		}, "WITH asked (digest) AS (VALUES "+marks("(?)", len(args))+`) SELECT digest FROM asked
+		}, "WITH asked (digest) AS (SELECT ?"+strings.Repeat(" UNION ALL SELECT ?", len(args)-1)+`) SELECT digest FROM asked
 			WHERE EXISTS (SELECT 1 FROM versions WHERE versions.digest = asked.digest)
 			OR EXISTS (SELECT 1 FROM reservations WHERE reservations.digest = asked.digest AND expires_at > ?)`,
 			append(args, now)...)
@@ -195,7 +200,12 @@ func (s *Service) Forget(ctx context.Context, req *filemetapb.ForgetRequest) (*f
 	if len(req.GetDigests()) > maxCondemn {
 		return nil, errs.E(errs.Invalid, op, errs.Field("digests"))
 	}
-	if err := s.DB.Write(ctx, func(tx *gorm.DB) error { return forget(tx, req.GetStore(), req.GetDigests()) }); err != nil {
+	if err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := db.Gate(tx, db.Condemning, true); err != nil {
+			return err
+		}
+		return forget(tx, req.GetStore(), req.GetDigests())
+	}); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	return new(filemetapb.ForgetResponse), nil
