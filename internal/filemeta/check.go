@@ -168,6 +168,9 @@ type sums struct {
 	MD5    []byte `gorm:"column:md5"`
 }
 
+// TableName implements gorm's Tabler.
+func (sums) TableName() string { return "sums" }
+
 // PutSums implements the RPC.
 func (s *Service) PutSums(ctx context.Context, b *filemetapb.Blob) (*filemetapb.PutSumsResponse, error) {
 	const op = errs.Op("filemeta.PutSums")
