@@ -109,17 +109,20 @@ func (m MySQL) open(isolation, begin string, conns int) (*sessions, error) {
 	return p, nil
 }
 
+// serverSettings are those of a server that promises depend on.
+type serverSettings struct {
+	Version             string
+	LogBin, SyncBinlog  int64
+	FlushLog, DoubleOff int64
+	SQLMode             string `gorm:"column:sql_mode"`
+	Charset             string
+	Packet              int64
+}
+
 // checkServer refuses servers whose settings do not keep the promises (L16): distributions have shipped such defaults.
 func (d *DB) checkServer(ctx context.Context) error {
 	const op = errs.Op("db.checkServer")
-	var is struct {
-		Version             string
-		LogBin, SyncBinlog  int64
-		FlushLog, DoubleOff int64
-		SQLMode             string `gorm:"column:sql_mode"`
-		Charset             string
-		Packet              int64
-	}
+	var is serverSettings
 	if err := d.Read(ctx, func(tx *gorm.DB) error {
 		return tx.Raw(`SELECT @@version AS version, @@log_bin AS log_bin, @@sync_binlog AS sync_binlog,
 			@@innodb_flush_log_at_trx_commit AS flush_log, @@innodb_doublewrite = 'OFF' AS double_off, @@sql_mode AS sql_mode,
@@ -127,6 +130,14 @@ func (d *DB) checkServer(ctx context.Context) error {
 	}); err != nil {
 		return errs.Wrap(op, err)
 	}
+	if err := is.unfit(); err != nil {
+		return errs.E(errs.Conflict, op, fmt.Errorf("the MySQL server is not fit for the drive: %w", err))
+	}
+	return nil
+}
+
+// unfit says all that is wrong with a server.
+func (is serverSettings) unfit() error {
 	var wrong []error
 	bad := func(format string, a ...any) { wrong = append(wrong, fmt.Errorf(format, a...)) }
 	var major, minor int
@@ -149,8 +160,5 @@ func (d *DB) checkServer(ctx context.Context) error {
 	if is.Packet < 4<<20 {
 		bad("max_allowed_packet is %d bytes; set it to 4M at least", is.Packet)
 	}
-	if wrong != nil {
-		return errs.E(errs.Conflict, op, fmt.Errorf("the MySQL server is not fit for the drive: %w", errors.Join(wrong...)))
-	}
-	return nil
+	return errors.Join(wrong...)
 }

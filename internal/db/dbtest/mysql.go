@@ -40,7 +40,7 @@ func Settings(t testing.TB, dir string) db.MySQL {
 	const variable = "GOPAN_TEST_MYSQL"
 	c, err := mysql.ParseDSN(os.Getenv(variable))
 	if err != nil || c.User == "" {
-		t.Fatalf("%s names no server (%v): `make cluster-up ONLY=router` starts one and tells its variables", variable, err)
+		t.Fatalf("%s names no server: `make cluster-up ONLY=router` starts one and tells its variables", variable)
 	}
 	sum := sha256.Sum256([]byte(dir))
 	name := "gopan_test_" + hex.EncodeToString(sum[:12])
