@@ -62,9 +62,6 @@ func (s *Service) apply(ctx context.Context, read func() []job, first func(tx *g
 		if err := a.prefetch(jobs); err != nil {
 			return err
 		}
-		if err := a.readDoomed(jobs); err != nil {
-			return err
-		}
 		if err := a.readReservations(jobs); err != nil {
 			return err
 		}
@@ -139,8 +136,6 @@ type applier struct {
 	nodes    map[NodeID]*node
 	folders  map[folderKey]NodeID
 	done     map[requestKey]request
-	// doomed is claimed content whose end is decided.
-	doomed map[string]bool
 	// reservations that commits of the batch name, as far as they are there and not used up.
 	reservations map[int64]reservation
 
@@ -206,7 +201,7 @@ func (a *applier) commit(j *job) (outcome, error) {
 		}
 		return before, err
 	}
-	if req.GetClaimed() && (!held.claims(b.GetDigest(), a.now) || a.doomed[string(b.GetDigest())]) {
+	if req.GetClaimed() && !held.claims(b.GetDigest(), a.now) {
 		return outcome{}, errs.E(errs.Conflict, "filemeta.commit", errs.Code("claim_lost"))
 	}
 	sl, err := a.place(d, p, t)

@@ -111,6 +111,8 @@ type judge struct {
 	// known is kept in mind after this; changed are the digests of which it is not what the database has.
 	known   map[string]condemned
 	changed map[string]bool
+	// doomed are the digests whose end was decided in this call.
+	doomed [][]byte
 }
 
 // minRounds have to find a blob unused before its end.
@@ -135,6 +137,9 @@ func (j *judge) verdict(b *filemetapb.StoredBlob) filemetapb.Verdict {
 		c.rounds++
 	}
 	c.deleting = c.deleting || c.rounds >= minRounds && c.since+j.req.GetWait() <= j.now
+	if c.deleting && !was.deleting {
+		j.doomed = append(j.doomed, b.GetDigest())
+	}
 	if c != was {
 		j.known[key] = c
 		j.changed[key] = true
@@ -147,6 +152,13 @@ func (j *judge) verdict(b *filemetapb.StoredBlob) filemetapb.Verdict {
 
 // save writes what changed.
 func (j *judge) save(tx *gorm.DB) error {
+	// The claims on them have expired, and this ends them for every clock, one that is behind this one, too.
+	if err := inLists(j.doomed, func(marks string, args []any) error {
+		_, err := execute(tx, "UPDATE reservations SET digest = NULL WHERE digest IN ("+marks+")", args...)
+		return err
+	}); err != nil {
+		return err
+	}
 	var gone, rest [][]byte
 	for key := range j.changed {
 		if _, ok := j.known[key]; ok {

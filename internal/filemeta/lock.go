@@ -111,26 +111,3 @@ func lockReservations(tx *gorm.DB, found []reservation, condition string, args [
 	return reservationsWhere(tx, "id IN ("+strings.Repeat(", ?", len(ids))[2:]+") AND "+condition+" ORDER BY id"+db.ForUpdate(tx),
 		append(ids, args...)...)
 }
-
-// readDoomed finds which content that the commits claim is doomed: a clock that is ahead of this one may have taken
-// their reservations for expired.
-func (a *applier) readDoomed(jobs []job) error {
-	var claimed [][]byte
-	for _, j := range jobs {
-		if j.refused == nil && j.GetRequest().GetClaimed() {
-			claimed = append(claimed, j.GetRequest().GetBlob().GetDigest())
-		}
-	}
-	if len(claimed) == 0 {
-		return nil
-	}
-	a.doomed = make(map[string]bool)
-	return inLists(claimed, func(marks string, args []any) error {
-		return query(a.tx, func(rows *sql.Rows) error {
-			var digest []byte
-			err := rows.Scan(&digest)
-			a.doomed[string(digest)] = true
-			return err
-		}, "SELECT digest FROM condemned WHERE digest IN ("+marks+") AND deleting = 1", args...)
-	})
-}

@@ -226,11 +226,8 @@ func (s *Service) Extend(ctx context.Context, req *filemetapb.ExtendRequest) (*f
 		if err := db.Gate(tx, db.Condemning, false); err != nil {
 			return err
 		}
-		// Its content may be doomed by a clock ahead of this one.
 		n, err := execute(tx, `UPDATE reservations SET expires_at = CASE WHEN expires_at < ? THEN ? ELSE expires_at END
-			WHERE id = ? AND expires_at > ?
-			AND NOT EXISTS (SELECT 1 FROM condemned WHERE condemned.digest = reservations.digest AND deleting = 1)`,
-			req.GetExpiresAt(), req.GetExpiresAt(), req.GetReservation(), s.now())
+			WHERE id = ? AND expires_at > ?`, req.GetExpiresAt(), req.GetExpiresAt(), req.GetReservation(), s.now())
 		if err == nil && n == 0 {
 			err = errs.E(errs.NotFound, op)
 		}
