@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -361,6 +362,55 @@ func TestClusterExhausted(t *testing.T) {
 	}
 	if err := d.Ping(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// F37: a server that has become read-only serves reads, and answers writes with errs.Busy: so does each secondary of the
+// group.
+func TestClusterSecondary(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	const variable = "GOPAN_TEST_MYSQL_NODES"
+	secondaries := 0
+	for address := range strings.SplitSeq(os.Getenv(variable), ",") {
+		m := dbtest.Settings(t, dir)
+		m.Address = address
+		d := openSoon(t, m)
+		var readOnly bool
+		if err := d.Read(t.Context(), func(tx *gorm.DB) error { return tx.Raw("SELECT @@super_read_only").Row().Scan(&readOnly) }); err != nil {
+			t.Fatal(err)
+		}
+		if !readOnly {
+			continue
+		}
+		secondaries++
+		ran := 0
+		if err := insert(d, "x", &ran); !errs.Is(errs.Busy, err) || ran < 2 {
+			t.Errorf("a write on %s: %v after %d runs", address, err, ran)
+		}
+		if err := d.Ping(t.Context()); err != nil {
+			t.Errorf("a read on %s: %v", address, err)
+		}
+	}
+	if secondaries == 0 {
+		t.Fatalf("%s names no secondary: `make cluster-up ONLY=router` starts a group and tells its variables", variable)
+	}
+}
+
+// openSoon opens a database that another node has made a moment ago.
+func openSoon(t *testing.T, m db.MySQL) *db.DB {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		d, err := db.OpenMySQL(t.Context(), m)
+		if err == nil {
+			t.Cleanup(func() { _ = d.Close() })
+			return d
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
 }
 
