@@ -2,8 +2,9 @@ package db
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"math/rand/v2"
+	"math/big"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -85,8 +86,13 @@ func pause(ctx context.Context, f failure, attempt int, begun time.Time) bool {
 	if attempt >= attempts || time.Since(begun) > retryFor {
 		return false
 	}
+	// By chance, so that two who met do not meet again.
+	chance, err := rand.Int(rand.Reader, big.NewInt(int64(d)))
+	if err != nil {
+		return false
+	}
 	select {
-	case <-time.After(d/2 + rand.N(d)): //nolint:gosec // no secret
+	case <-time.After(d/2 + time.Duration(chance.Int64())):
 		return true
 	case <-ctx.Done():
 		return false

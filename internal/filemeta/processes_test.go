@@ -22,7 +22,7 @@ func TestTwoProcessesOneDrive(t *testing.T) {
 	}
 	for round := range 4 {
 		for i, err := range together(16, func(i int) error {
-			s, r := services[i%2], rand.New(rand.NewPCG(uint64(i), uint64(round))) //nolint:gosec // the same each time
+			s, r := services[i%2], rand.New(rand.NewPCG(uint64(i), uint64(round)))
 			user := UserID(1 + i/2%2)
 			for range 12 {
 				if err := f.deed(s, r, user); errs.Is(errs.Busy, err) || errs.Is(errs.Internal, err) {
