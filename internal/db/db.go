@@ -18,8 +18,8 @@ import (
 	"github.com/livil/gopan/internal/errs"
 )
 
-// DB is an open database. It hands out transactions only: a read sees one moment of the whole database, a write
-// is alone.
+// DB is an open database. It hands out transactions only: a read sees one moment of the whole database; a write is
+// alone on SQLite, and on MySQL alone with what it locks.
 type DB struct {
 	read, write *sessions
 	// once guards close, and closed says that it has been.
@@ -74,7 +74,7 @@ func OpenSQLite(dir string) (*DB, error) {
 }
 
 // Read runs fn on one snapshot of the database. What fn returns is what Read returns; a failure of the database
-// itself is errs.Busy, as it may well pass.
+// itself is errs.Busy, as it may well pass, and errs.Internal where what was written is at fault.
 func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	const op = errs.Op("db.Read")
 	err, refused := once(ctx, d.read, fn)
@@ -130,6 +130,8 @@ func answer(op errs.Op, err, refused error) error {
 		return errs.E(errs.Canceled, op, err)
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return errs.E(errs.NotFound, op, err)
+	case failureOf(err) == wrong, isDuplicate(err):
+		return errs.E(errs.Internal, op, err)
 	}
 	return errs.E(errs.Busy, op, errs.Code("database_unavailable"), time.Second, err)
 }

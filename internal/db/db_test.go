@@ -118,6 +118,25 @@ func TestWriteIsUndoneOnError(t *testing.T) {
 	}
 }
 
+// What a table cannot hold is nobody's fault but the writer's: errs.Internal, which is not tried again (F44).
+func TestWrongRow(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		"INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1, 'x', '', 'king', 1)",
+		"INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1, NULL, '', 'user', 1)",
+		"INSERT INTO sequences VALUES ('x', 1), ('x', 2)",
+		"INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (1, 77, 1, 1)",
+	} {
+		if err := d.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(row).Error }); !errs.Is(errs.Internal, err) {
+			t.Errorf("%s: %v", row, err)
+		}
+	}
+}
+
 // Two processes never get the same id, and one that is given many gets them in a row.
 func TestSequence(t *testing.T) {
 	dir := t.TempDir()

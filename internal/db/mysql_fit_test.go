@@ -52,6 +52,8 @@ func TestFailureOf(t *testing.T) {
 	}{
 		{errors.New("x"), final},
 		{answered(1064), final},
+		{answered(1406), wrong},
+		{answered(1045), final}, // a setting's fault: what was to be written is good
 		{answered(1213), undone},
 		{answered(1205), undone},
 		{answered(1020), undone},

@@ -373,8 +373,12 @@ func TestClusterSecondary(t *testing.T) {
 		t.Fatal(err)
 	}
 	const variable = "GOPAN_TEST_MYSQL_NODES"
+	nodes := os.Getenv(variable)
+	if nodes == "" {
+		t.Fatalf("%s names no nodes: `make cluster-up ONLY=router` starts a group and tells its variables", variable)
+	}
 	secondaries := 0
-	for address := range strings.SplitSeq(os.Getenv(variable), ",") {
+	for address := range strings.SplitSeq(nodes, ",") {
 		m := dbtest.Settings(t, dir)
 		m.Address = address
 		d := openSoon(t, m)
@@ -395,7 +399,7 @@ func TestClusterSecondary(t *testing.T) {
 		}
 	}
 	if secondaries == 0 {
-		t.Fatalf("%s names no secondary: `make cluster-up ONLY=router` starts a group and tells its variables", variable)
+		t.Fatalf("none of %s is a secondary", nodes)
 	}
 }
 

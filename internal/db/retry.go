@@ -8,6 +8,8 @@ import (
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // failure is what an error says about a transaction on a server.
@@ -20,6 +22,8 @@ const (
 	undone
 	// moved: the server does not take writes now, or is not there; another one may be soon.
 	moved
+	// wrong: what was to be written is not what the tables can hold. Whoever wrote it is at fault, not the database.
+	wrong
 	// unknown: the connection broke while the transaction was being committed. It may have been.
 	unknown
 )
@@ -44,6 +48,16 @@ var failures = map[uint16]failure{
 	3169: moved, // session was killed
 	1040: moved, // too many connections
 	1129: moved, // host blocked
+
+	1048: wrong, // NULL where none may be
+	1153: wrong, // a packet too large
+	1264: wrong, // out of range
+	1366: wrong, // not a value of that type
+	1406: wrong, // too long
+	1452: wrong, // a foreign key to nothing
+	1644: wrong, // a trigger's refusal
+	1690: wrong, // out of range while computing
+	3819: wrong, // a CHECK constraint
 }
 
 // errUnknown marks the error of a COMMIT whose outcome is not known.
@@ -59,10 +73,31 @@ func failureOf(err error) failure {
 		return failures[e.Number]
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return final
+	case isConstraint(err):
+		return wrong
 	case isBroken(err):
 		return moved
 	}
 	return final
+}
+
+// isConstraint tells whether SQLite says that a table cannot hold what was to be written.
+func isConstraint(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff { // the rest says which constraint
+	case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH:
+		return true
+	}
+	return false
+}
+
+// isDuplicate tells whether a key was there already, however often the transaction was run.
+func isDuplicate(err error) bool {
+	var e *driver.MySQLError
+	return errors.As(err, &e) && e.Number == 1062
 }
 
 // Bounds of a write that is run again. The first pause is for others that were in the way, ten times as long for
@@ -80,7 +115,7 @@ func pause(ctx context.Context, f failure, attempt int, begun time.Time) bool {
 	case undone:
 	case moved:
 		d = 10 * firstPause << (attempt - 1)
-	case final, unknown:
+	case final, wrong, unknown:
 		return false
 	}
 	if attempt >= attempts || time.Since(begun) > retryFor {
