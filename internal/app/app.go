@@ -99,7 +99,7 @@ func (p *Process) secure() bool {
 // database opens the database, once for the process, and brings its schema up to date.
 func (p *Process) database(ctx context.Context) (*db.DB, error) {
 	if p.db == nil {
-		d, err := db.OpenSQLite(p.folder.Dir)
+		d, err := p.openDatabase(ctx)
 		if err != nil {
 			return nil, err
 		}

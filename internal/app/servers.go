@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/livil/gopan/internal/config"
+	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/event/kafka"
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
@@ -132,6 +133,22 @@ func kafkaConfig(c config.Commits) (kafka.Config, error) {
 	return kafka.Config{
 		Brokers: c.Brokers, Topic: c.Topic, DeadLetters: c.DeadLetters, Group: c.Group, User: c.User, Password: password, TLS: secure,
 	}, err
+}
+
+// openDatabase opens what holds the metadata.
+func (p *Process) openDatabase(ctx context.Context) (*db.DB, error) {
+	switch c := p.Config.Database; c.Driver {
+	case "mysql":
+		password, secure, err := reach("database", c.Server)
+		if err != nil {
+			return nil, err
+		}
+		return db.OpenMySQL(ctx, db.MySQL{
+			Address: c.Address, Name: c.Name, User: c.User, Password: password, TLS: secure, Connections: c.Connections,
+		})
+	default:
+		return db.OpenSQLite(p.folder.Dir)
+	}
 }
 
 // reach gives the password for servers of one kind, and how their connections are encrypted; nil: they are not.

@@ -18,8 +18,8 @@ import (
 	"github.com/livil/gopan/internal/errs"
 )
 
-// DB is an open database. It hands out transactions only: a read sees one moment of the whole database, a write
-// is alone.
+// DB is an open database. It hands out transactions only: a read sees one moment of the whole database; a write is
+// alone on SQLite, and on MySQL alone with what it locks.
 type DB struct {
 	read, write *sessions
 	// once guards close, and closed says that it has been.
@@ -74,19 +74,42 @@ func OpenSQLite(dir string) (*DB, error) {
 }
 
 // Read runs fn on one snapshot of the database. What fn returns is what Read returns; a failure of the database
-// itself is errs.Busy, as it may well pass.
+// itself is errs.Busy, as it may well pass, and errs.Internal where what was written is at fault.
 func (d *DB) Read(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return run(ctx, "db.Read", d.read, fn)
+	const op = errs.Op("db.Read")
+	err, refused := once(ctx, d.read, fn)
+	return answer(op, err, refused)
 }
 
-// Write runs fn in a transaction that is durable when Write returns nil, and undone otherwise.
+// Write runs fn in a transaction that is durable when Write returns nil, and undone otherwise; only when a server's
+// connection breaks while it commits, nobody knows, and Write returns errs.Busy. On a server other writes
+// go on at the same time: fn locks what it relies on, and runs again, from its start, when the server has undone it.
 func (d *DB) Write(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return run(ctx, "db.Write", d.write, fn)
+	const op = errs.Op("db.Write")
+	begun := time.Now()
+	for attempt := 1; ; attempt++ {
+		err, refused := once(ctx, d.write, fn)
+		if err == nil || !d.write.server {
+			return answer(op, err, refused)
+		}
+		f := failureOf(err)
+		if f == moved {
+			// The other connections are to the same server.
+			d.read.age.Add(1)
+			d.write.age.Add(1)
+		}
+		if !pause(ctx, f, attempt, begun) {
+			if f != final {
+				refused = nil
+			}
+			return answer(op, err, refused)
+		}
+	}
 }
 
-func run(ctx context.Context, op errs.Op, on *sessions, fn func(tx *gorm.DB) error) error {
-	var refused error
-	err := on.transaction(ctx, func(tx *gorm.DB) error {
+// once runs fn in one transaction. refused is what fn said, if that was an answer and no failure.
+func once(ctx context.Context, on *sessions, fn func(tx *gorm.DB) error) (err, refused error) {
+	err = on.transaction(ctx, func(tx *gorm.DB) error {
 		err := fn(tx)
 		var known *errs.Error
 		if errors.As(err, &known) {
@@ -94,6 +117,10 @@ func run(ctx context.Context, op errs.Op, on *sessions, fn func(tx *gorm.DB) err
 		}
 		return err
 	})
+	return err, refused
+}
+
+func answer(op errs.Op, err, refused error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -103,6 +130,8 @@ func run(ctx context.Context, op errs.Op, on *sessions, fn func(tx *gorm.DB) err
 		return errs.E(errs.Canceled, op, err)
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return errs.E(errs.NotFound, op, err)
+	case failureOf(err) == wrong, isDuplicate(err):
+		return errs.E(errs.Internal, op, err)
 	}
 	return errs.E(errs.Busy, op, errs.Code("database_unavailable"), time.Second, err)
 }

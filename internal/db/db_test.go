@@ -13,16 +13,6 @@ import (
 	"github.com/livil/gopan/internal/errs"
 )
 
-func open(t *testing.T, dir string) *db.DB {
-	t.Helper()
-	d, err := db.OpenSQLite(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
-}
-
 // D12: two instances that start at once bring the schema up once, and both go on.
 func TestMigrateTogether(t *testing.T) {
 	dir := t.TempDir()
@@ -43,9 +33,9 @@ func TestMigrateTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, err := os.ReadDir("migrations/sqlite")
-	if err != nil || int(applied) != len(steps) {
-		t.Fatalf("%d steps recorded, %v; want %d", applied, err, len(steps))
+	files, err := os.ReadDir(steps)
+	if err != nil || int(applied) != len(files) {
+		t.Fatalf("%d steps recorded, %v; want %d", applied, err, len(files))
 	}
 }
 
@@ -125,6 +115,25 @@ func TestWriteIsUndoneOnError(t *testing.T) {
 		return tx.Exec("INSERT INTO sequences VALUES ('x', 1)").Error
 	}); err == nil {
 		t.Error("a read wrote")
+	}
+}
+
+// What a table cannot hold is nobody's fault but the writer's: errs.Internal, which is not tried again (F44).
+func TestWrongRow(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		"INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1, 'x', '', 'king', 1)",
+		"INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1, NULL, '', 'user', 1)",
+		"INSERT INTO sequences VALUES ('x', 1), ('x', 2)",
+		"INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (1, 77, 1, 1)",
+	} {
+		if err := d.Write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(row).Error }); !errs.Is(errs.Internal, err) {
+			t.Errorf("%s: %v", row, err)
+		}
 	}
 }
 

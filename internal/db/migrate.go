@@ -20,22 +20,36 @@ var migrations embed.FS
 // lockName of the file in the data folder that lets one process migrate at a time.
 const lockName = "migrate.lock"
 
-// Migrate brings the SQLite database in dir up to this program's schema. Each step is one transaction together
+// Migrate brings the database up to this program's schema; dir is the data folder.
+func (d *DB) Migrate(ctx context.Context, dir string) error {
+	if d.write.server {
+		return errs.Wrap("db.Migrate", d.migrateMySQL(ctx))
+	}
+	return errs.Wrap("db.Migrate", d.migrateSQLite(ctx, dir))
+}
+
+// migrateSQLite brings the database in dir up. Each step is one transaction together
 // with the record that it was made, so a process that is killed in the middle leaves nothing half done, and of
 // several that start at once one does the work and the others wait.
-func (d *DB) Migrate(ctx context.Context, dir string) error {
-	const op = errs.Op("db.Migrate")
+func (d *DB) migrateSQLite(ctx context.Context, dir string) error {
+	const op = errs.Op("db.migrateSQLite")
 	lock := flock.New(filepath.Join(dir, lockName))
 	if err := lock.Lock(); err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
 	defer func() { _ = lock.Unlock() }() // the kernel lets go of it in any case when the process ends
 
-	steps, err := fs.Sub(migrations, "migrations/sqlite")
+	return errs.Wrap(op, d.up(ctx, goose.DialectSQLite3, "migrations/sqlite"))
+}
+
+// up makes the steps in a folder that have not been made. The caller is alone with it.
+func (d *DB) up(ctx context.Context, dialect goose.Dialect, folder string) error {
+	const op = errs.Op("db.up")
+	steps, err := fs.Sub(migrations, folder)
 	if err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.write.pool, steps, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(dialect, d.write.pool, steps, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return errs.E(errs.Internal, op, err)
 	}

@@ -39,8 +39,9 @@ func (s *Sequence) Take(ctx context.Context, n int64) (first int64, err error) {
 		if s.Block == 0 {
 			block = max(1000, n)
 		}
-		row := sequenceRow{Name: s.Name, Next: 1}
+		var row sequenceRow
 		err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+			row = sequenceRow{Name: s.Name, Next: 1}
 			if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
 				return err
 			}

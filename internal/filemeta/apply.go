@@ -46,12 +46,16 @@ func (s *Service) apply(ctx context.Context, read func() []job, first func(tx *g
 	var a *applier
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
 		jobs = read()
-		a = &applier{tx: tx, now: s.now(), memo: &s.memo, several: s.SeveralWays}
+		a = &applier{tx: tx, memo: &s.memo, several: s.SeveralWays}
 		if first != nil {
 			if err := first(tx); err != nil {
 				return err
 			}
 		}
+		if err := a.lock(jobs); err != nil {
+			return err
+		}
+		a.now = s.now() // a claim may have expired meanwhile
 		if err := a.recall(jobs); err != nil {
 			return err
 		}

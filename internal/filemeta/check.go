@@ -2,49 +2,51 @@ package filemeta
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
-// rules of the tree, each as a query that finds its breaches in one drive: its parameter is the drive's id, its
+// rules of the tree, each as a query that finds its breaches in one drive: @drive is the drive's id, its
 // rows are what to say of each.
 var rules = []struct{ code, query string }{
 	{"dangling_parent", `SELECT 'node ' || n.id || ' is in folder ' || n.parent_id || ', which does not exist'
-		FROM nodes n LEFT JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = ? AND n.parent_id > 0 AND p.id IS NULL`},
+		FROM nodes n LEFT JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = @drive AND n.parent_id > 0 AND p.id IS NULL`},
 	{"parent_is_a_file", `SELECT 'node ' || n.id || ' is in file ' || p.id
-		FROM nodes n JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = ? AND p.kind = 2`},
+		FROM nodes n JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = @drive AND p.kind = 2`},
 	{"parent_in_other_drive", `SELECT 'node ' || n.id || ' is in folder ' || p.id || ' of drive ' || p.drive_id
-		FROM nodes n JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = ? AND p.drive_id <> n.drive_id`},
+		FROM nodes n JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = @drive AND p.drive_id <> n.drive_id`},
 	{"cycle", `WITH RECURSIVE down (id) AS (
-			SELECT n.id FROM nodes n LEFT JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = ?1 AND p.id IS NULL
+			SELECT n.id FROM nodes n LEFT JOIN nodes p ON p.id = n.parent_id WHERE n.drive_id = @drive AND p.id IS NULL
 			UNION ALL SELECT nodes.id FROM down JOIN nodes ON nodes.parent_id = down.id)
-		SELECT 'node ' || id || ' hangs in a cycle' FROM nodes WHERE drive_id = ?1 AND id NOT IN (SELECT id FROM down)`},
+		SELECT 'node ' || id || ' hangs in a cycle' FROM nodes WHERE drive_id = @drive AND id NOT IN (SELECT id FROM down)`},
 	{"duplicate_name", `SELECT count(*) || ' nodes in folder ' || parent_id || ' have one name'
-		FROM nodes WHERE drive_id = ? GROUP BY parent_id, name HAVING count(*) > 1`},
+		FROM nodes WHERE drive_id = @drive GROUP BY parent_id, name HAVING count(*) > 1`},
 	{"stray_top", `SELECT 'node ' || n.id || ' is in no folder'
 		FROM nodes n JOIN drives d ON d.id = n.drive_id
-		WHERE n.drive_id = ? AND n.parent_id = 0 AND n.id NOT IN (d.root_id, d.trash_id)`},
-	{"missing_top", `SELECT 'the drive''s root or trash is missing' FROM drives d WHERE d.id = ? AND 2 <>
+		WHERE n.drive_id = @drive AND n.parent_id = 0 AND n.id NOT IN (d.root_id, d.trash_id)`},
+	{"missing_top", `SELECT 'the drive''s root or trash is missing' FROM drives d WHERE d.id = @drive AND 2 <>
 		(SELECT count(*) FROM nodes WHERE id IN (d.root_id, d.trash_id) AND drive_id = d.id AND parent_id = 0)`},
 	{"version_differs", `SELECT 'file ' || n.id || ' is not what its version ' || n.version || ' says'
 		FROM nodes n LEFT JOIN versions v ON v.node_id = n.id AND v.version = n.version
-		WHERE n.drive_id = ? AND n.kind = 2 AND (v.node_id IS NULL OR v.size <> n.size OR n.digest IS NULL OR v.digest <> n.digest)`},
+		WHERE n.drive_id = @drive AND n.kind = 2 AND (v.node_id IS NULL OR v.size <> n.size OR n.digest IS NULL OR v.digest <> n.digest)`},
 	{"version_without_file", `SELECT 'version ' || v.version || ' of node ' || v.node_id || ' has no file'
-		FROM versions v LEFT JOIN nodes n ON n.id = v.node_id WHERE v.drive_id = ? AND (n.id IS NULL OR n.kind <> 2)`},
+		FROM versions v LEFT JOIN nodes n ON n.id = v.node_id WHERE v.drive_id = @drive AND (n.id IS NULL OR n.kind <> 2)`},
 	{"quota_drift", `SELECT 'the drive says that ' || d.used || ' bytes are used; its versions have ' || s.total
-		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM versions WHERE drive_id = ?1) s
-		WHERE d.id = ?1 AND d.used <> s.total`},
+		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM versions WHERE drive_id = @drive) s
+		WHERE d.id = @drive AND d.used <> s.total`},
 	{"reserved_drift", `SELECT 'the drive says that ' || d.reserved || ' bytes are reserved; its reservations have ' || s.total
-		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM reservations WHERE drive_id = ?1) s
-		WHERE d.id = ?1 AND d.reserved <> s.total`},
+		FROM drives d, (SELECT coalesce(sum(size), 0) AS total FROM reservations WHERE drive_id = @drive) s
+		WHERE d.id = @drive AND d.reserved <> s.total`},
 	{"change_gap", `SELECT 'the drive''s changes are ' || s.n || ', numbered to ' || d.seq
-		FROM drives d, (SELECT count(*) AS n, coalesce(max(seq), 0) AS top FROM changes WHERE drive_id = ?1) s
-		WHERE d.id = ?1 AND (d.seq <> s.n OR d.seq <> s.top)`},
+		FROM drives d, (SELECT count(*) AS n, coalesce(max(seq), 0) AS top FROM changes WHERE drive_id = @drive) s
+		WHERE d.id = @drive AND (d.seq <> s.n OR d.seq <> s.top)`},
 }
 
 // maxProblems of one rule are reported; more of the same tell nothing new.
@@ -72,7 +74,7 @@ func (s *Service) CheckTree(ctx context.Context, req *filemetapb.CheckTreeReques
 		}
 		for _, r := range rules {
 			var details []string
-			if err := tx.Raw(fmt.Sprintf("%s LIMIT %d", r.query, maxProblems), d.ID).Scan(&details).Error; err != nil {
+			if err := tx.Raw(fmt.Sprintf("%s LIMIT %d", r.query, maxProblems), sql.Named("drive", d.ID)).Scan(&details).Error; err != nil {
 				return fmt.Errorf("%s: %w", r.code, err)
 			}
 			for _, detail := range details {
@@ -158,6 +160,17 @@ func (s *Service) Referenced(ctx context.Context, req *filemetapb.ReferencedRequ
 	return resp, nil
 }
 
+// sums is a row of sums.
+type sums struct {
+	Digest []byte `gorm:"primaryKey"`
+	SHA256 []byte `gorm:"column:sha256"`
+	SHA1   []byte `gorm:"column:sha1"`
+	MD5    []byte `gorm:"column:md5"`
+}
+
+// TableName implements gorm's Tabler.
+func (sums) TableName() string { return "sums" }
+
 // PutSums implements the RPC.
 func (s *Service) PutSums(ctx context.Context, b *filemetapb.Blob) (*filemetapb.PutSumsResponse, error) {
 	const op = errs.Op("filemeta.PutSums")
@@ -165,10 +178,12 @@ func (s *Service) PutSums(ctx context.Context, b *filemetapb.Blob) (*filemetapb.
 		return nil, errs.E(errs.Invalid, op)
 	}
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		// The space matters: gorm takes bytes right after a parenthesis for a list of numbers.
-		return tx.Exec(`INSERT INTO sums VALUES ( ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET
-			sha1 = coalesce(excluded.sha1, sums.sha1), md5 = coalesce(excluded.md5, sums.md5)`,
-			b.GetDigest(), b.GetSha256(), b.GetSha1(), b.GetMd5()).Error
+		row := sums{b.GetDigest(), b.GetSha256(), b.GetSha1(), b.GetMd5()}
+		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
+			return err
+		}
+		_, err := execute(tx, "UPDATE sums SET sha1 = coalesce(?, sha1), md5 = coalesce(?, md5) WHERE digest = ?", row.SHA1, row.MD5, row.Digest)
+		return err
 	})
 	if err != nil {
 		return nil, errs.Wrap(op, err)

@@ -1,11 +1,13 @@
 package filemeta
 
 import (
+	"context"
 	"slices"
 	"testing"
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
@@ -20,13 +22,13 @@ var damages = []damage{
 	{"parent_in_other_drive", "", "UPDATE nodes SET parent_id = @other WHERE id = @f"},
 	{"cycle", "itself", "UPDATE nodes SET parent_id = id WHERE id = @d"},
 	{"cycle", "two", "UPDATE nodes SET parent_id = CASE id WHEN @d THEN @e ELSE @d END WHERE id IN (@d, @e)"},
-	{"duplicate_name", "", "DROP INDEX nodes_name; UPDATE nodes SET name = 'd' WHERE id = @e"},
+	{"duplicate_name", "", "UPDATE nodes SET name = 'd' WHERE id = @e"},
 	{"stray_top", "", "UPDATE nodes SET parent_id = 0 WHERE id = @f"},
 	{"missing_top", "no root", "DELETE FROM nodes WHERE id = @root"},
 	{"missing_top", "no trash", "DELETE FROM nodes WHERE kind = 3 AND drive_id = @drive"},
 	{"missing_top", "root moved", "UPDATE nodes SET parent_id = @d WHERE id = @root"},
 	{"version_differs", "size", "UPDATE nodes SET size = size + 1 WHERE id = @f"},
-	{"version_differs", "digest", "UPDATE nodes SET digest = zeroblob(32) WHERE id = @f"},
+	{"version_differs", "digest", "UPDATE nodes SET digest = 'another' WHERE id = @f"},
 	{"version_differs", "no digest", "UPDATE nodes SET digest = NULL WHERE id = @f"},
 	{"version_differs", "version gone", "DELETE FROM versions WHERE node_id = @f AND version = 2"},
 	{"version_differs", "version ahead", "UPDATE nodes SET version = 3 WHERE id = @f"},
@@ -39,7 +41,7 @@ var damages = []damage{
 	{"change_gap", "change lost", "DELETE FROM changes WHERE drive_id = @drive AND seq = 2"},
 	{"change_gap", "counter ahead", "UPDATE drives SET seq = seq + 1 WHERE id = @drive"},
 	{"bad_name", "separator", "UPDATE nodes SET name = 'a/b' WHERE id = @f"},
-	{"bad_name", "not NFC", "UPDATE nodes SET name = 'e' || char(769) WHERE id = @d"},
+	{"bad_name", "not NFC", "UPDATE nodes SET name = 'e' || '\u0301' WHERE id = @d"},
 	{"bad_name", "empty", "UPDATE nodes SET name = '' WHERE id = @f"},
 }
 
@@ -65,6 +67,9 @@ func TestCheckTree(t *testing.T) {
 			f.sound(alice)
 			mine, his := f.row(alice), f.row(bob)
 			// Foreign keys are not what holds the tree together, so nothing stops this.
+			if d.code == "duplicate_name" {
+				f.dropIndex("nodes", "nodes_name")
+			}
 			err := f.DB.Write(t.Context(), func(tx *gorm.DB) error {
 				return tx.Exec(d.sql, map[string]any{
 					"d": dir.ID, "e": other.ID, "f": inner.GetId(), "g": top.GetId(), "drive": mine.ID, "root": mine.RootID,
@@ -81,6 +86,18 @@ func TestCheckTree(t *testing.T) {
 				f.sound(bob)
 			}
 		})
+	}
+}
+
+// dropIndex takes an index away.
+func (f *fixture) dropIndex(table, index string) {
+	f.t.Helper()
+	statement := "DROP INDEX " + index
+	if dbtest.MySQL {
+		statement += " ON " + table
+	}
+	if err := f.DB.Write(context.Background(), func(tx *gorm.DB) error { return tx.Exec(statement).Error }); err != nil {
+		f.t.Fatal(err)
 	}
 }
 

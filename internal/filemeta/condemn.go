@@ -3,9 +3,11 @@ package filemeta
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
@@ -43,6 +45,9 @@ func (s *Service) Condemn(ctx context.Context, req *filemetapb.CondemnRequest) (
 	}
 	resp := &filemetapb.CondemnResponse{Verdicts: make([]filemetapb.Verdict, len(digests))}
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := db.Gate(tx, db.Condemning, true); err != nil {
+			return err
+		}
 		now := s.now()
 		used, err := usedOf(tx, digests, now)
 		if err != nil {
@@ -74,7 +79,7 @@ func usedOf(tx *gorm.DB, digests [][]byte, now int64) (map[string]bool, error) {
 			err := rows.Scan(&d)
 			used[string(d)] = true
 			return err
-		}, "WITH asked (digest) AS (VALUES "+marks("(?)", len(args))+`) SELECT digest FROM asked
+		}, "WITH asked (digest) AS (SELECT ?"+strings.Repeat(" UNION ALL SELECT ?", len(args)-1)+`) SELECT digest FROM asked
 			WHERE EXISTS (SELECT 1 FROM versions WHERE versions.digest = asked.digest)
 			OR EXISTS (SELECT 1 FROM reservations WHERE reservations.digest = asked.digest AND expires_at > ?)`,
 			append(args, now)...)
@@ -106,6 +111,8 @@ type judge struct {
 	// known is kept in mind after this; changed are the digests of which it is not what the database has.
 	known   map[string]condemned
 	changed map[string]bool
+	// doomed are the digests whose end was decided in this call.
+	doomed [][]byte
 }
 
 // minRounds have to find a blob unused before its end.
@@ -130,6 +137,9 @@ func (j *judge) verdict(b *filemetapb.StoredBlob) filemetapb.Verdict {
 		c.rounds++
 	}
 	c.deleting = c.deleting || c.rounds >= minRounds && c.since+j.req.GetWait() <= j.now
+	if c.deleting && !was.deleting {
+		j.doomed = append(j.doomed, b.GetDigest())
+	}
 	if c != was {
 		j.known[key] = c
 		j.changed[key] = true
@@ -142,6 +152,13 @@ func (j *judge) verdict(b *filemetapb.StoredBlob) filemetapb.Verdict {
 
 // save writes what changed.
 func (j *judge) save(tx *gorm.DB) error {
+	// The claims on them have expired, and this ends them for every clock, one that is behind this one, too.
+	if err := inLists(j.doomed, func(marks string, args []any) error {
+		_, err := execute(tx, "UPDATE reservations SET digest = NULL WHERE digest IN ("+marks+")", args...)
+		return err
+	}); err != nil {
+		return err
+	}
 	var gone, rest [][]byte
 	for key := range j.changed {
 		if _, ok := j.known[key]; ok {
@@ -195,7 +212,12 @@ func (s *Service) Forget(ctx context.Context, req *filemetapb.ForgetRequest) (*f
 	if len(req.GetDigests()) > maxCondemn {
 		return nil, errs.E(errs.Invalid, op, errs.Field("digests"))
 	}
-	if err := s.DB.Write(ctx, func(tx *gorm.DB) error { return forget(tx, req.GetStore(), req.GetDigests()) }); err != nil {
+	if err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := db.Gate(tx, db.Condemning, true); err != nil {
+			return err
+		}
+		return forget(tx, req.GetStore(), req.GetDigests())
+	}); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	return new(filemetapb.ForgetResponse), nil

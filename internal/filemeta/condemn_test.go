@@ -138,7 +138,7 @@ func TestClaimRescues(t *testing.T) {
 	}
 	for deleting, want := range []filemetapb.Holder{self, nobody} {
 		if err := f.DB.Write(t.Context(), func(tx *gorm.DB) error {
-			return tx.Exec("INSERT OR REPLACE INTO condemned VALUES ( ?, 'main', 1, '1', 1, 1, ?)", b.GetDigest(), deleting).Error
+			return tx.Exec("REPLACE INTO condemned VALUES ( ?, 'main', 1, '1', 1, 1, ?)", b.GetDigest(), deleting).Error
 		}); err != nil {
 			t.Fatal(err)
 		}

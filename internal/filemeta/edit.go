@@ -53,6 +53,9 @@ func (s *Service) createFolder(ctx context.Context, user UserID, p drivepath.Pat
 		if err := d.mayUse(user); err != nil {
 			return err
 		}
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
 		now := s.now()
 		id, err := remembered(tx, user, key, deed("make", p.String()), now, func() (NodeID, error) {
 			return makeFolders(tx, d, p, parents, NodeID(first), now)
@@ -147,6 +150,9 @@ func (s *Service) update(ctx context.Context, user UserID, id NodeID, m move) (p
 	}
 	var after placed
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
 		_, err := remembered(tx, user, m.key, deed("move", id.String()), s.now(), func() (NodeID, error) {
 			return id, s.moveNode(ctx, tx, user, id, m)
 		})
@@ -252,7 +258,7 @@ func (s *Service) fits(tx *gorm.DB, at, dest placed, name string) error {
 // longestBelow is the length in bytes of the longest path below a node, from the node on.
 func longestBelow(tx *gorm.DB, id NodeID) (length int, err error) {
 	err = tx.Raw(`WITH RECURSIVE down (id, length) AS (
-			SELECT ?, 0
+			SELECT CAST(? AS SIGNED), 0
 			UNION ALL
 			SELECT nodes.id, length + 1 + octet_length(nodes.name) FROM down JOIN nodes ON nodes.parent_id = down.id
 			WHERE length <= ?)
@@ -263,7 +269,7 @@ func longestBelow(tx *gorm.DB, id NodeID) (length int, err error) {
 // heightOf counts the levels below a folder. It reads no further than the deepest tree there can be.
 func heightOf(tx *gorm.DB, id NodeID) (height int, err error) {
 	err = tx.Raw(`WITH RECURSIVE down (id, depth) AS (
-			SELECT ?, 0
+			SELECT CAST(? AS SIGNED), 0
 			UNION ALL
 			SELECT nodes.id, depth + 1 FROM down JOIN nodes ON nodes.parent_id = down.id AND nodes.kind = 1
 			WHERE depth < ?)

@@ -10,7 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/errs"
 	eventlocal "github.com/livil/gopan/internal/event/local"
@@ -44,13 +44,7 @@ func newFixture(t testing.TB, quota int64) *fixture {
 
 func (f *fixture) open(quota int64) {
 	f.t.Helper()
-	d, err := db.OpenSQLite(f.dir)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := d.Migrate(context.Background(), f.dir); err != nil {
-		f.t.Fatal(err)
-	}
+	d := dbtest.Open(f.t, f.dir)
 	f.Service = &Service{DB: d, DefaultQuota: quota, Now: func() time.Time { return time.UnixMilli(f.clock.Add(1)) }}
 	f.log = eventlocal.New(f.Apply)
 	f.Log = f.log

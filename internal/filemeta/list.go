@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/errs"
 )
@@ -138,9 +139,9 @@ func (s *Service) total(tx *gorm.DB, id DriveID, of NodeID) (n int64, err error)
 // apart, so that each is a walk along one index. Of each node it reads no more than a listing shows: every column of
 // a thousand rows takes its time.
 func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*node, error) {
-	col, cmp, dir := columns[c.By], ">", "ASC"
+	col, dir := columns[c.By], "ASC"
 	if c.Desc {
-		cmp, dir = "<", "DESC"
+		dir = "DESC"
 	}
 	var value any = c.Num
 	if c.By == "name" {
@@ -150,8 +151,9 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 	for k := c.Kind; k <= file && len(all) < limit; k++ {
 		where, args := "parent_id = ? AND kind = ?", []any{parent, k}
 		if !first && k == c.Kind {
-			where += fmt.Sprintf(" AND (%s, id) %s (?, ?)", col, cmp)
-			args = append(args, value, c.ID)
+			after, values := db.After(tx, col, c.Desc, value, c.ID)
+			where += " AND " + after
+			args = append(args, values...)
 		}
 		err := query(tx, func(rows *sql.Rows) error {
 			n := &node{ParentID: parent}
@@ -188,7 +190,8 @@ func (s *Service) trashPage(ctx context.Context, user UserID, limit int, after s
 		}
 		q := tx.Table("nodes").Where("parent_id = ? AND trashed_at > 0", d.TrashID)
 		if after != "" {
-			q = q.Where("(trashed_at, id) < (?, ?)", c.Num, c.ID)
+			after, values := db.After(tx, "trashed_at", true, c.Num, c.ID)
+			q = q.Where(after, values...)
 		}
 		return q.Order("trashed_at DESC, id DESC").Limit(limit + 1).Find(&items).Error
 	})

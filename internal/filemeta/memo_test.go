@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
 
-	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/event"
 	eventlocal "github.com/livil/gopan/internal/event/local"
@@ -19,10 +19,7 @@ import (
 // another is the service of one more process on the same folder.
 func (f *fixture) another() *Service {
 	f.t.Helper()
-	d, err := db.OpenSQLite(f.dir)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	d := dbtest.Open(f.t, f.dir)
 	s := &Service{DB: d, Now: f.Now}
 	log := eventlocal.New(s.Apply)
 	s.Log = log
@@ -116,7 +113,11 @@ func TestUndoneBatchIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set("CREATE TRIGGER broken BEFORE INSERT ON changes BEGIN SELECT raise(ABORT, 'test'); END")
+	breaks := "BEGIN SELECT raise(ABORT, 'test'); END"
+	if dbtest.MySQL {
+		breaks = "FOR EACH ROW SIGNAL SQLSTATE '45000'"
+	}
+	set("CREATE TRIGGER broken BEFORE INSERT ON changes " + breaks)
 	if _, err := f.Apply(t.Context(), batch); err == nil {
 		t.Fatal("the batch was applied")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
@@ -78,8 +79,15 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	resp := new(filemetapb.ReserveResponse)
+	var resp *filemetapb.ReserveResponse
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
+		resp = new(filemetapb.ReserveResponse)
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
+		if err := db.Gate(tx, db.Condemning, false); err != nil {
+			return err
+		}
 		a := &applier{tx: tx, now: s.now(), memo: &s.memo}
 		d, err := a.driveOf(user)
 		if err != nil {
@@ -120,7 +128,7 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 		}
 		resp.Reservation = r.id
 		d.Reserved += r.size
-		_, err = execute(tx, `INSERT INTO reservations (id, drive_id, size, digest, actor_id, key, deed, expires_at, created_at)
+		_, err = execute(tx, `INSERT INTO reservations (id, drive_id, size, digest, actor_id, "key", deed, expires_at, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			r.id, r.drive, r.size, r.digest, user, t.GetIdempotencyKey(), asked, r.expiresAt, a.now)
 		if err != nil {
@@ -144,7 +152,7 @@ func (a *applier) takeOver(d *drive, user UserID, key string, asked []byte, r *r
 	was := request{}
 	err := query(a.tx, func(rows *sql.Rows) error {
 		return rows.Scan(&before.id, &before.size, &before.expiresAt, &was.Deed)
-	}, "SELECT id, size, expires_at, deed FROM reservations WHERE actor_id = ? AND key = ?", user, key)
+	}, `SELECT id, size, expires_at, deed FROM reservations WHERE actor_id = ? AND "key" = ?`+db.ForUpdate(a.tx), user, key)
 	if err != nil || before.id == 0 {
 		return err
 	}
@@ -215,8 +223,11 @@ func holderOf(tx *gorm.DB, d DriveID, digest []byte, size int64, others bool) (f
 func (s *Service) Extend(ctx context.Context, req *filemetapb.ExtendRequest) (*filemetapb.ExtendResponse, error) {
 	const op = errs.Op("filemeta.Extend")
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		n, err := execute(tx, `UPDATE reservations SET expires_at = CASE WHEN expires_at < ?1 THEN ?1 ELSE expires_at END
-			WHERE id = ?2 AND expires_at > ?3`, req.GetExpiresAt(), req.GetReservation(), s.now())
+		if err := db.Gate(tx, db.Condemning, false); err != nil {
+			return err
+		}
+		n, err := execute(tx, `UPDATE reservations SET expires_at = CASE WHEN expires_at < ? THEN ? ELSE expires_at END
+			WHERE id = ? AND expires_at > ?`, req.GetExpiresAt(), req.GetExpiresAt(), req.GetReservation(), s.now())
 		if err == nil && n == 0 {
 			err = errs.E(errs.NotFound, op)
 		}
@@ -231,7 +242,7 @@ func (s *Service) Extend(ctx context.Context, req *filemetapb.ExtendRequest) (*f
 // Release implements the RPC.
 func (s *Service) Release(ctx context.Context, req *filemetapb.ReleaseRequest) (*filemetapb.ReleaseResponse, error) {
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		_, err := release(tx, "id = ?", req.GetReservation())
+		_, err := release(tx, 1, "id = ?", req.GetReservation())
 		return err
 	})
 	if err != nil {
@@ -248,7 +259,7 @@ func (s *Service) ReleaseExpired(ctx context.Context) error {
 	for {
 		var n int
 		err := s.DB.Write(ctx, func(tx *gorm.DB) (err error) {
-			n, err = release(tx, "expires_at <= ? LIMIT ?", s.now(), expiredBatch)
+			n, err = release(tx, expiredBatch, "expires_at <= ?", s.now())
 			return err
 		})
 		if err != nil || n < expiredBatch {
@@ -257,10 +268,14 @@ func (s *Service) ReleaseExpired(ctx context.Context) error {
 	}
 }
 
-// release ends the reservations that a condition selects, and says how many.
-func release(tx *gorm.DB, condition string, args ...any) (int, error) {
-	ended, err := reservationsWhere(tx, condition, args...)
+// release ends up to limit reservations that a condition selects, and says how many it found.
+func release(tx *gorm.DB, limit int, condition string, args ...any) (int, error) {
+	ended, err := reservationsWhere(tx, condition+" LIMIT ?", append(args[:len(args):len(args)], limit)...)
 	if err != nil {
+		return 0, err
+	}
+	found := len(ended)
+	if ended, err = lockReservations(tx, ended, condition, args); err != nil {
 		return 0, err
 	}
 	freed := make(map[DriveID]int64)
@@ -277,5 +292,5 @@ func release(tx *gorm.DB, condition string, args ...any) (int, error) {
 			return 0, err
 		}
 	}
-	return len(ended), nil
+	return found, nil
 }

@@ -53,7 +53,7 @@ func driveWhere(tx *gorm.DB, condition string, args ...any) (d drive, err error)
 func requestOf(tx *gorm.DB, user UserID, key string) (r request, err error) {
 	err = query(tx, func(rows *sql.Rows) error {
 		return rows.Scan(&r.ActorID, &r.Key, &r.Deed, &r.NodeID, &r.Created, &r.At)
-	}, "SELECT actor_id, key, deed, node_id, created, at FROM requests WHERE actor_id = ? AND key = ?", user, key)
+	}, `SELECT actor_id, "key", deed, node_id, created, at FROM requests WHERE actor_id = ? AND "key" = ?`, user, key)
 	return r, err
 }
 
@@ -145,6 +145,6 @@ func insertChanges(tx *gorm.DB, changes []change) error {
 }
 
 func insertRequests(tx *gorm.DB, requests []request) error {
-	return insertAll(tx, "requests", "actor_id, key, deed, node_id, created, at", requests,
+	return insertAll(tx, "requests", `actor_id, "key", deed, node_id, created, at`, requests,
 		func(r request) []any { return []any{r.ActorID, r.Key, r.Deed, r.NodeID, r.Created, r.At} })
 }

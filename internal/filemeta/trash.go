@@ -14,6 +14,9 @@ import (
 func (s *Service) delete(ctx context.Context, user UserID, id NodeID, ifMatch string) error {
 	const op = errs.Op("filemeta.delete")
 	return errs.Wrap(op, s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
 		at, err := s.atID(tx, user, id)
 		if err != nil {
 			return err
@@ -62,6 +65,9 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 	}
 	var back placed
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
 		n, d, err := s.inTrash(tx, user, id)
 		if err != nil {
 			return err
@@ -119,6 +125,9 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 // below it are taken apart in the background.
 func (s *Service) purgeOne(ctx context.Context, user UserID, id NodeID) error {
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := lockOwn(tx, user); err != nil {
+			return err
+		}
 		n, d, err := s.inTrash(tx, user, id)
 		if err != nil {
 			return err
@@ -143,6 +152,9 @@ func (s *Service) emptyTrash(ctx context.Context, user UserID) error {
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		if err := d.mayUse(user); err != nil {
+			return err
+		}
+		if err := lockOwn(tx, user); err != nil {
 			return err
 		}
 		var ids []NodeID
@@ -223,6 +235,9 @@ func (s *Service) PurgeSome(ctx context.Context) (more bool, err error) {
 		}
 		if more = n.ID != 0; !more {
 			return nil
+		}
+		if alone, err := lockPurged(tx, &n); err != nil || !alone {
+			return err
 		}
 		if n.Kind == folder {
 			var below []NodeID

@@ -70,7 +70,7 @@ func (s *Service) atPath(ctx context.Context, tx *gorm.DB, user UserID, p drivep
 func ancestors(tx *gorm.DB, id NodeID) ([]*node, error) {
 	var chain []*node
 	err := tx.Raw(`WITH RECURSIVE up (id, depth) AS (
-			SELECT ?, 0
+			SELECT CAST(? AS SIGNED), 0
 			UNION ALL
 			SELECT nodes.parent_id, depth + 1 FROM up JOIN nodes ON nodes.id = up.id
 			WHERE nodes.parent_id > 0 AND depth < 10000)

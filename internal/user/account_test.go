@@ -10,7 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/errs"
 )
 
@@ -21,15 +21,7 @@ func TestEnsureAdminTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	services := make([]*Service, 4)
 	for i := range services {
-		d, err := db.OpenSQLite(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = d.Close() })
-		if err := d.Migrate(t.Context(), dir); err != nil {
-			t.Fatal(err)
-		}
-		services[i] = &Service{DB: d}
+		services[i] = &Service{DB: dbtest.Open(t, dir)}
 	}
 	for i, s := range services {
 		for j := range 2 {

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"database/sql"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +17,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/livil/gopan/internal/auth"
-	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/kv"
 	kvlocal "github.com/livil/gopan/internal/kv/local"
@@ -70,21 +71,15 @@ func newFixture(t *testing.T) fixture {
 	t.Helper()
 	f := fixture{dir: t.TempDir(), clock: &clock{now: time.Now().Truncate(time.Second)}}
 	f.Service = f.another(t)
-	f.exec(t, "INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1000, 'admin', ?1, 'admin', 1), (1001, 'ann', ?1, 'user', 1)", cheapHash(password))
+	f.exec(t, "INSERT INTO users (id, login, password_hash, role, created_at) VALUES (1000, 'admin', @h, 'admin', 1), (1001, 'ann', @h, 'user', 1)",
+		sql.Named("h", cheapHash(password)))
 	return f
 }
 
 // another is the user role of one more process on the same folder.
 func (f fixture) another(t *testing.T) *Service {
 	t.Helper()
-	d, err := db.OpenSQLite(f.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	if err := d.Migrate(t.Context(), f.dir); err != nil {
-		t.Fatal(err)
-	}
+	d := dbtest.Open(t, f.dir)
 	store, err := kvlocal.Open(f.dir)
 	if err != nil {
 		t.Fatal(err)

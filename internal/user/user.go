@@ -126,7 +126,8 @@ func (s *Service) EnsureAdmin(ctx context.Context, password string) (bool, error
 	}
 	made := false
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
-		// Again, alone: another process may start at this moment.
+		// Again, alone: another process may start at this moment. Where the two are not alone, the login is unique.
+		made = false
 		if err := tx.Raw("SELECT count(*) FROM users").Scan(&n).Error; err != nil || n > 0 {
 			return err
 		}

@@ -120,7 +120,7 @@ func onceInOrder(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
 
 // F44: an event that is refused, or that the database chokes on, hurts no other.
 func oneBadEvent(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
-	refusal, choke := errs.E(errs.OverQuota, "test"), errs.E(errs.Busy, "test")
+	refusal, choke := errs.E(errs.OverQuota, "test"), errs.E(errs.Internal, "test")
 	is := func(e event.Event, n uint64) bool { return binary.BigEndian.Uint64(e.Payload) == n }
 	r := &Recorder{
 		Refuse: func(e event.Event) error {
@@ -163,7 +163,7 @@ func oneBadEvent(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
 
 // What is published at once is applied in its order, and each event is answered for itself.
 func allAtOnce(t *testing.T, open func(*testing.T, *Recorder) event.Log) {
-	refusal, choke := errs.E(errs.OverQuota, "test"), errs.E(errs.Busy, "test")
+	refusal, choke := errs.E(errs.OverQuota, "test"), errs.E(errs.Internal, "test")
 	is := func(e event.Event, n uint64) bool { return binary.BigEndian.Uint64(e.Payload) == n }
 	r := &Recorder{
 		Refuse: func(e event.Event) error {

@@ -133,6 +133,14 @@ func (l *Log) applyAll(events []event.Event) []error {
 		return refused
 	case len(events) == 1:
 		return []error{err}
+	case errs.Is(errs.Busy, err):
+		// The database is not there, and more attempts would only pile up; or the batch may be applied after all,
+		// and must not be a second time.
+		all := make([]error, len(events))
+		for i := range all {
+			all[i] = err
+		}
+		return all
 	}
 	half := len(events) / 2
 	return append(l.applyAll(events[:half]), l.applyAll(events[half:])...)

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -77,5 +78,25 @@ func TestOneTransaction(t *testing.T) {
 		if !errs.Is(errs.Busy, err) {
 			t.Errorf("a closed log answers %v", err)
 		}
+	}
+}
+
+// F33, F34: a batch that the database did not take, or may have taken, is not applied again in parts.
+func TestBusyBatchIsNotRepeated(t *testing.T) {
+	times := 0
+	l := local.New(func(context.Context, []event.Event) ([]error, error) {
+		times++
+		return nil, errs.E(errs.Busy, "test")
+	})
+	for _, err := range l.PublishAll(t.Context(), make([]event.Event, 8)) {
+		if !errs.Is(errs.Busy, err) {
+			t.Errorf("answered %v", err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if times != 1 {
+		t.Errorf("applied %d times", times)
 	}
 }
