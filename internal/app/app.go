@@ -56,6 +56,7 @@ type Process struct {
 	stops    []stop
 	tls      *tls.Config
 	etcd     *etcd.Client
+	live     *live
 	listener net.Listener
 	http     *http.Server
 	served   chan error
@@ -141,6 +142,7 @@ func (p *Process) Start(ctx context.Context) (err error) {
 	if err := p.connect(); err != nil {
 		return errs.Wrap(op, err)
 	}
+	p.followSettings()
 	if err := p.listenDebug(ctx); err != nil {
 		return errs.Wrap(op, err)
 	}
@@ -158,6 +160,7 @@ func (p *Process) prepare(_ context.Context, create bool) error {
 		}
 	}
 	setUpLog(p.Config.Log)
+	p.live = &live{base: p.Config, apply: []func(config.Config){setLogLevel}}
 	p.conns = make(map[string]*lateConn)
 	// A process that stopped may start again.
 	p.db, p.kv, p.blobs, p.services, p.routes, p.checks, p.tls, p.etcd = nil, nil, nil, nil, nil, nil, nil, nil

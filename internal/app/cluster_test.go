@@ -8,11 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/livil/gopan/internal/config"
+	"github.com/livil/gopan/internal/errs"
 )
 
 // servers gives the addresses in a variable that make cluster-up has set.
@@ -128,7 +130,7 @@ func TestClusterDiscovery(t *testing.T) {
 		return p
 	}
 	edge := run(t, with("upload", "download", "transfer"))
-	if !edge.is(t, "/readyz", 503) || !edge.is(t, "/healthz", 200) {
+	if !edge.is(t, "/readyz", 503) || !edge.is(t, "/livez", 200) {
 		t.Error("without etcd a process is not ready, but lives")
 	}
 	first := run(t, with("user", "filemeta"))
@@ -173,4 +175,61 @@ func (p *Process) known(t *testing.T, role string) (map[string]string, error) {
 	var found map[string]string
 	p.etcd.Watch(ctx, role+"/", func(all map[string]string) { found = all; cancel() }, nil)
 	return found, t.Context().Err()
+}
+
+// Settings in etcd reach every process while it runs; a value that makes no sense is refused, and if it gets there anyway
+// the old one stays.
+func TestClusterSettings(t *testing.T) {
+	prefix := "test-" + rand.Text()
+	where := config.Etcd{Endpoints: servers(t, "GOPAN_TEST_ETCD"), Prefix: prefix}
+	d := newDrive(t, func(p *Process) { p.Config.Etcd = where })
+	c := d.Config
+	s, err := OpenSettings(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	d.put(t, "/f/a.txt", "1")
+	d.put(t, "/f/b.txt", "2")
+	archive := func(status int) func() bool {
+		return func() bool {
+			return d.ask(t, "POST", "/api/v1/downloads/archive", `{"paths":["/f"]}`, bearer(d.admin)).StatusCode == status
+		}
+	}
+	if !archive(200)() {
+		t.Fatal("no archive")
+	}
+	if err := s.Set(t.Context(), "limits.archiveEntries", "2"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the limit counts", archive(413))
+
+	for key, value := range map[string]string{"limits.archiveEntries": "-1", "dedupe.scope": "all", "listen": ":80", "log.level": "["} {
+		if err := s.Set(t.Context(), key, value); !errs.Is(errs.Invalid, err) {
+			t.Errorf("%s = %s: %v", key, value, err)
+		}
+	}
+	old, err := s.client.Get(t.Context(), settingsKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Put(t.Context(), settingsKey, old, []byte("limits: {archiveEntries: -1, userUploads: 5}")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.All(t.Context()); !errs.Is(errs.Invalid, err) {
+		t.Errorf("the nonsense in etcd: %v", err)
+	}
+	other := run(t, func() *Process { p := process(t.TempDir()); p.Config.Etcd = where; return p }()) // has seen it when it is ready
+	eventually(t, "ready", func() bool { return other.is(t, "/readyz", 200) })
+	if !archive(413)() {
+		t.Error("nonsense took the place of the old value")
+	}
+	if err := s.Unset(t.Context(), "limits.archiveEntries"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the file's value is back", archive(200))
+	all, err := s.All(t.Context())
+	if err != nil || !slices.Contains(all, Setting{"limits.userUploads", "5", "etcd"}) || !slices.Contains(all, Setting{"log.level", "info", "file"}) {
+		t.Errorf("%v, %v", all, err)
+	}
 }
