@@ -193,7 +193,7 @@ func TestClusterSettings(t *testing.T) {
 	d.put(t, "/f/b.txt", "2")
 	archive := func(status int) func() bool {
 		return func() bool {
-			return d.ask(t, "POST", "/api/v1/downloads/archive", `{"paths":["/f"]}`, bearer(d.admin)).StatusCode == status
+			return d.ask(t, "GET", "/api/v1/archive?path=/f", "", bearer(d.admin)).StatusCode == status
 		}
 	}
 	if !archive(200)() {
