@@ -29,7 +29,7 @@ var layers = []group{
 	{"the vocabulary that everything shares; it can depend on nothing without a cycle",
 		[]string{"internal/errs", "internal/pb", "internal/drivepath", "internal/faultpoint"}},
 	{"one way to keep things each, and who is asking; they serve every role and so can know none",
-		[]string{"internal/blob", "internal/kv", "internal/event", "internal/db", "internal/auth"}},
+		[]string{"internal/blob", "internal/kv", "internal/etcd", "internal/event", "internal/db", "internal/auth"}},
 	{"how calls come in; a role is handed to them as a table of methods",
 		[]string{"internal/rpc", "internal/httpapi"}},
 	{"the services",

@@ -18,7 +18,7 @@ import (
 
 // serverCommands are the commands that run the drive or look after it.
 func serverCommands() []*cobra.Command {
-	return []*cobra.Command{serveCommand(), fsckCommand(), gcCommand(), storageCommand()}
+	return []*cobra.Command{serveCommand(), fsckCommand(), gcCommand(), storageCommand(), adminCommand()}
 }
 
 // serverFlags are the flags that server commands share.
@@ -61,7 +61,7 @@ func serveCommand() *cobra.Command {
 			if listen != "" {
 				c.Listen = listen
 			}
-			return serve(cmd.Context(), c, args)
+			return serve(cmd.Context(), c, args, f.load)
 		},
 	}
 	f.add(cmd)
@@ -75,8 +75,8 @@ func serveCommand() *cobra.Command {
 // eighth of the CPU of small uploads; with the floor they take a tenth less than at Go's own pace, for 6 MiB.
 const heapFloor = 16 << 20
 
-// serve runs until a signal, or until serving ends by itself.
-func serve(ctx context.Context, c config.Config, roles []string) error {
+// serve runs until a signal, or until serving ends by itself. At SIGHUP it loads the settings again.
+func serve(ctx context.Context, c config.Config, roles []string, load func() (config.Config, error)) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if os.Getenv("GOGC") == "" {
@@ -93,10 +93,19 @@ func serve(ctx context.Context, c config.Config, roles []string) error {
 	fmt.Fprintf(os.Stderr, say(text{
 		"Gopan is at %s   (data in %s; Ctrl-C stops it)\n", "Gopan 已启动：%s   （数据位于 %s；按 Ctrl-C 停止）\n",
 	}), p.URL(), c.Data)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-p.Done():
+	for running := true; running; {
+		select {
+		case <-hup:
+			reload(p, load)
+		case <-ctx.Done():
+			running = false
+		case err = <-p.Done():
+			running = false
+		}
 	}
 	stop() // a second Ctrl-C ends the process at once
 	fmt.Fprintln(os.Stderr, say(text{"Stopping…", "正在停止…"}))
@@ -106,4 +115,17 @@ func serve(ctx context.Context, c config.Config, roles []string) error {
 		err = serr
 	}
 	return err
+}
+
+// reload takes the settings that change while the drive runs. When they make no sense, it goes on with those it has.
+func reload(p *app.Process, load func() (config.Config, error)) {
+	c, err := load()
+	if err == nil {
+		err = p.Reload(c)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, say(text{"The settings stay as they were: %v\n", "设置未更改：%v\n"}), err)
+		return
+	}
+	fmt.Fprintln(os.Stderr, say(text{"The settings were read again.", "已重新读取设置。"}))
 }

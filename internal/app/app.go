@@ -25,6 +25,7 @@ import (
 	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/etcd"
 	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/kv"
 	"github.com/livil/gopan/internal/pb/userpb"
@@ -54,6 +55,8 @@ type Process struct {
 	conns    map[string]*lateConn
 	stops    []stop
 	tls      *tls.Config
+	etcd     *etcd.Client
+	live     *live
 	listener net.Listener
 	http     *http.Server
 	served   chan error
@@ -124,6 +127,9 @@ func (p *Process) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	if err := p.openEtcd(); err != nil {
+		return errs.Wrap(op, err)
+	}
 	for _, r := range roles {
 		if !p.runs(r.name) {
 			continue
@@ -136,6 +142,7 @@ func (p *Process) Start(ctx context.Context) (err error) {
 	if err := p.connect(); err != nil {
 		return errs.Wrap(op, err)
 	}
+	p.followSettings()
 	if err := p.listenDebug(ctx); err != nil {
 		return errs.Wrap(op, err)
 	}
@@ -153,9 +160,10 @@ func (p *Process) prepare(_ context.Context, create bool) error {
 		}
 	}
 	setUpLog(p.Config.Log)
+	p.live = &live{base: p.Config, apply: []func(config.Config){setLogLevel}}
 	p.conns = make(map[string]*lateConn)
 	// A process that stopped may start again.
-	p.db, p.kv, p.blobs, p.services, p.routes, p.checks, p.tls = nil, nil, nil, nil, nil, nil, nil
+	p.db, p.kv, p.blobs, p.services, p.routes, p.checks, p.tls, p.etcd = nil, nil, nil, nil, nil, nil, nil, nil
 	p.workCtx, p.workCancel = context.WithCancel(context.Background())
 	var err error
 	p.folder, err = OpenFolder(p.Config.Data, create)
@@ -165,35 +173,34 @@ func (p *Process) prepare(_ context.Context, create bool) error {
 // connect ties the roles of this process together, and to those elsewhere.
 func (p *Process) connect() error {
 	here := rpc.Local(p.services)
-	var apart, called bool
+	var apart bool
+	var called []string
 	for _, r := range roles {
 		apart = apart || !p.runs(r.name)
-		called = called || p.runs(r.name) && r.serves
+		if p.runs(r.name) && r.serves {
+			called = append(called, r.name)
+		}
 	}
 	for name, c := range p.conns {
 		if p.runs(name) {
 			c.ClientConnInterface = here
 			continue
 		}
-		addrs := p.Config.RPC.Peers[name]
-		if len(addrs) == 0 {
-			return fmt.Errorf("role %s does not run here and rpc.peers.%s does not say where it does", name, name)
-		}
-		t, err := p.mutual()
-		if err != nil {
-			return err
-		}
-		conn, err := rpc.Dial(addrs, t)
+		conn, err := p.dial(name)
 		if err != nil {
 			return err
 		}
 		c.ClientConnInterface = conn
+		p.onStop("way to "+name, func(context.Context) error { return conn.Close() })
 		p.checks = append(p.checks, func(ctx context.Context) error { return rpc.Check(ctx, conn) })
 	}
-	if !apart || !called {
+	if len(called) == 0 || !apart && p.etcd == nil {
 		return nil
 	}
 	if p.Config.RPC.Listen == "" {
+		if !apart {
+			return nil // nobody calls it, but it knows settings from etcd
+		}
 		return errors.New("other processes need roles that run here: rpc.listen must say where they answer")
 	}
 	t, err := p.mutual()
@@ -204,7 +211,8 @@ func (p *Process) connect() error {
 	if err != nil {
 		return err
 	}
-	p.onStop("rpc", func(ctx context.Context) error { s.Stop(ctx); return nil })
+	leave := p.register(called)
+	p.onStop("rpc", func(ctx context.Context) error { leave(); s.Stop(ctx); return nil })
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/zeromicro/go-zero/core/logx"
 
 	"github.com/livil/gopan/internal/blob"
+	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/download"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/httpapi"
@@ -67,6 +68,7 @@ func startFilemeta(ctx context.Context, p *Process) error {
 		return err
 	}
 	s := &filemeta.Service{DB: d, DefaultQuota: p.Config.Drive.Quota}
+	p.onChange(func(c config.Config) { s.SetDefaultQuota(c.Drive.Quota) })
 	if err := p.commitLog(s); err != nil {
 		return err
 	}
@@ -85,13 +87,18 @@ func startUpload(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	l, d := p.Config.Limits, p.Config.Dedupe
+	l := p.Config.Limits
 	s := &upload.Service{
 		Blobs: stores, Tree: p.tree(), Users: userpb.NewUserClient(p.conn("user")), KV: values,
-		Slots: make(chan struct{}, l.Uploads), UserUploads: l.UserUploads, Memory: &upload.Memory{Size: l.BlockMemory},
-		RequestBlocks: l.RequestBlocks, Batch: upload.Batch{Files: l.BatchFiles, Bytes: l.BatchBytes},
-		Life: p.Config.Uploads.Life, Dedupe: upload.Dedupe{Others: d.Scope == "global", MinSize: d.MinSize},
+		Slots: make(chan struct{}, l.Uploads), Memory: &upload.Memory{Size: l.BlockMemory},
+		RequestBlocks: l.RequestBlocks, Life: p.Config.Uploads.Life,
 	}
+	p.onChange(func(c config.Config) {
+		s.Tune(upload.Tuning{
+			UserUploads: c.Limits.UserUploads, Batch: upload.Batch{Files: c.Limits.BatchFiles, Bytes: c.Limits.BatchBytes},
+			Dedupe: upload.Dedupe{Others: c.Dedupe.Scope == "global", MinSize: c.Dedupe.MinSize},
+		})
+	})
 	p.routes = append(p.routes, upload.Routes(s)...)
 	return nil
 }
@@ -101,12 +108,15 @@ func startDownload(ctx context.Context, p *Process) error {
 	if err != nil {
 		return err
 	}
-	limits, d := p.Config.Limits, p.Config.Download
+	d := p.Config.Download
 	s := &download.Service{
 		Blobs: &blob.Verifier{Store: stores, Always: p.Config.Blob.Verify == "always"}, Tree: p.tree(),
-		Archives: download.Archives{Entries: limits.ArchiveEntries, Bytes: limits.ArchiveBytes},
-		Limits:   &download.Limits{Downloads: limits.UserDownloads, Rate: limits.UserRate},
+		Limits: new(download.Limits),
 	}
+	p.onChange(func(c config.Config) {
+		l := c.Limits
+		s.Tune(download.Archives{Entries: l.ArchiveEntries, Bytes: l.ArchiveBytes}, l.UserDownloads, l.UserRate)
+	})
 	if d.Redirect {
 		s.Redirect = download.Redirect{Links: stores, MinSize: d.RedirectMinSize, Life: d.RedirectLife}
 	}

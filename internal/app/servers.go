@@ -178,4 +178,4 @@ func reach(what string, s config.Server) (password string, secure *tls.Config, e
 }
 
 // passwordVariable is where the environment has passwords that no file holds.
-var passwordVariable = map[string]string{"database": "GOPAN_DATABASE_PASSWORD", "kv": "GOPAN_KV_PASSWORD", "commits": "GOPAN_COMMITS_PASSWORD"}
+var passwordVariable = map[string]string{"database": "GOPAN_DATABASE_PASSWORD", "kv": "GOPAN_KV_PASSWORD", "commits": "GOPAN_COMMITS_PASSWORD", "etcd": "GOPAN_ETCD_PASSWORD"}

@@ -34,9 +34,7 @@ func (p *Process) stores(ctx context.Context) (*blob.Stores, error) {
 		}
 		all.All = append(all.All, blob.Named{Name: name, Stager: s})
 	}
-	for _, r := range p.Config.Blob.Policies {
-		all.Rules = append(all.Rules, blob.Rule{Drive: r.Drive, MinSize: r.MinSize, Store: r.Store})
-	}
+	p.onChange(func(c config.Config) { all.SetRules(rules(c.Blob.Policies)) })
 	p.blobs = all
 	p.checks = append(p.checks, all.Check)
 	return all, nil

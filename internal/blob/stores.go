@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -18,6 +19,8 @@ type Stores struct {
 	All []Named
 	// Rules say where new content goes; the first that fits does. None fits: the first of All.
 	Rules []Rule
+
+	rules atomic.Pointer[[]Rule] // in the place of Rules, once SetRules was called
 
 	once  sync.Once
 	found *lru.Cache[Digest, int] // where in All a blob was last found
@@ -42,9 +45,19 @@ type Rule struct {
 // Local gives a single store, named "local", where everything goes.
 func Local(s Stager) *Stores { return &Stores{All: []Named{{"local", s}}} }
 
+// SetRules changes Rules, while others may be using the stores.
+func (s *Stores) SetRules(rules []Rule) { s.rules.Store(&rules) }
+
+func (s *Stores) current() []Rule {
+	if r := s.rules.Load(); r != nil {
+		return *r
+	}
+	return s.Rules
+}
+
 // For gives the store for new content of size bytes, or -1, in a drive.
 func (s *Stores) For(drive, size int64) Named {
-	for _, r := range s.Rules {
+	for _, r := range s.current() {
 		if (r.Drive == 0 || r.Drive == drive) && (size < 0 || size >= r.MinSize) {
 			if st, ok := s.Named(r.Store); ok {
 				return st
@@ -56,7 +69,7 @@ func (s *Stores) For(drive, size int64) Named {
 
 // ByDrive tells whether it depends on the drive where new content goes.
 func (s *Stores) ByDrive() bool {
-	return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.Drive != 0 })
+	return slices.ContainsFunc(s.current(), func(r Rule) bool { return r.Drive != 0 })
 }
 
 // Named gives a store by its name.

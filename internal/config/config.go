@@ -32,6 +32,7 @@ type Config struct {
 	Database Database `yaml:"database"`
 	KV       KV       `yaml:"kv"`
 	Commits  Commits  `yaml:"commits"`
+	Etcd     Etcd     `yaml:"etcd"`
 	Auth     Auth     `yaml:"auth"`
 	Drive    Drive    `yaml:"drive"`
 	Blob     Blob     `yaml:"blob"`
@@ -139,6 +140,7 @@ func Default() Config {
 			Driver: "local", Topic: "gopan.commits", DeadLetters: "gopan.commits.dead", Group: "gopan.transfer",
 			Deadline: 3 * time.Second, BatchRecords: 1000, BatchBytes: 4 << 20, BatchWait: 2 * time.Millisecond,
 		},
+		Etcd:     Etcd{Prefix: "gopan"},
 		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
 		Blob:     Blob{Verify: "first"},
 		Uploads:  Uploads{Life: 72 * time.Hour},
@@ -219,6 +221,7 @@ func (c Config) Check() error {
 	c.Database.check(bad)
 	c.KV.check(bad)
 	c.Commits.check(bad)
+	c.Etcd.check(c.RPC, bad)
 	c.Blob.check(bad)
 	if c.Debug.Listen != "" {
 		if host, _, err := net.SplitHostPort(c.Debug.Listen); err != nil || !net.ParseIP(host).IsLoopback() {

@@ -18,7 +18,7 @@ func TestFileShowsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Default()
-	want.KV.Addresses, want.Commits.Brokers = []string{}, []string{}
+	want.KV.Addresses, want.Commits.Brokers, want.Etcd.Endpoints = []string{}, []string{}, []string{}
 	want.TrustedProxies, want.RPC.Peers = []string{}, map[string][]string{}
 	want.Blob.Stores, want.Blob.Policies = map[string]config.Store{}, []config.Policy{}
 	if !reflect.DeepEqual(got, want) {

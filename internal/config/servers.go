@@ -40,6 +40,15 @@ type KV struct {
 	Server `yaml:",inline"`
 }
 
+// Etcd is where processes find one another, and settings that change while they run.
+type Etcd struct {
+	// Endpoints of some nodes; none: rpc.peers says where roles are.
+	Endpoints []string `yaml:"endpoints"`
+	// Prefix of all keys.
+	Prefix string `yaml:"prefix"`
+	Server `yaml:",inline"`
+}
+
 func (s Server) check(name string, bad func(format string, a ...any)) {
 	if s.CAFile != "" && !s.TLS {
 		bad("%s: caFile without tls", name)
@@ -79,6 +88,24 @@ func (k KV) check(bad func(format string, a ...any)) {
 		checkAddress("kv.addresses", a, bad)
 	}
 	k.Server.check("kv", bad)
+}
+
+func (e Etcd) check(r RPC, bad func(format string, a ...any)) {
+	if len(e.Endpoints) == 0 {
+		return
+	}
+	for _, a := range e.Endpoints {
+		checkAddress("etcd.endpoints", a, bad)
+	}
+	if e.Prefix == "" {
+		bad("etcd.prefix: empty")
+	}
+	if host, _, err := net.SplitHostPort(r.Listen); err == nil && r.Advertise == "" {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			bad("rpc.advertise: name the address by which others reach rpc.listen, %q, so that etcd can tell them", r.Listen)
+		}
+	}
+	e.Server.check("etcd", bad)
 }
 
 // Commits is where file metadata goes on its way to the database.

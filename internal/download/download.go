@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/livil/gopan/internal/auth"
@@ -30,6 +31,25 @@ type Service struct {
 	Limits *Limits
 	// Redirect sends callers to the store; the zero value does not.
 	Redirect Redirect
+
+	archives atomic.Pointer[Archives]
+}
+
+// Tune changes, in a Service that may be running, what an archive may hold and what a user may take. Downloads that are
+// under way without a bound of their rate end so.
+func (s *Service) Tune(a Archives, downloads int, bytesPerSecond int64) {
+	s.archives.Store(&a)
+	if s.Limits != nil {
+		s.Limits.set(downloads, bytesPerSecond)
+	}
+}
+
+// archiveLimits are those that count now.
+func (s *Service) archiveLimits() Archives {
+	if a := s.archives.Load(); a != nil {
+		return *a
+	}
+	return s.Archives
 }
 
 var _ API = (*Service)(nil)

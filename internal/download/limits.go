@@ -28,7 +28,7 @@ type Limits struct {
 // usage is what a user takes at the moment.
 type usage struct {
 	active int
-	bucket *rate.Limiter // nil: no bound
+	bucket *rate.Limiter // of rate.Inf: no bound
 }
 
 // keepUsages is how many usages are kept without looking whether they still say anything.
@@ -37,16 +37,13 @@ const keepUsages = 1024
 // begin counts a download in, or refuses it with errs.TooMany. The caller calls end when it is over.
 func (l *Limits) begin(user int64) (u *usage, end func(), err error) {
 	if l == nil {
-		return new(usage), func() {}, nil
+		return &usage{bucket: rate.NewLimiter(rate.Inf, 0)}, func() {}, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u, ok := l.users[user]
 	if !ok {
-		u = new(usage)
-		if l.Rate > 0 {
-			u.bucket = rate.NewLimiter(rate.Limit(l.Rate), burst(l.Rate))
-		}
+		u = &usage{bucket: rate.NewLimiter(limit(l.Rate), burst(l.Rate))}
 		l.add(user, u)
 	}
 	if l.Downloads > 0 && u.active >= l.Downloads {
@@ -64,7 +61,7 @@ func (l *Limits) begin(user int64) (u *usage, end func(), err error) {
 func (l *Limits) add(user int64, u *usage) {
 	if len(l.users) >= max(l.sweep, keepUsages) {
 		for id, old := range l.users {
-			if old.active == 0 && (old.bucket == nil || old.bucket.Tokens() >= float64(old.bucket.Burst())) {
+			if old.active == 0 && (old.bucket.Limit() == rate.Inf || old.bucket.Tokens() >= float64(old.bucket.Burst())) {
 				delete(l.users, id)
 			}
 		}
@@ -76,12 +73,31 @@ func (l *Limits) add(user int64, u *usage) {
 	l.users[user] = u
 }
 
+// set changes the limits.
+func (l *Limits) set(downloads int, bytesPerSecond int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Downloads, l.Rate = downloads, bytesPerSecond
+	for _, u := range l.users {
+		u.bucket.SetBurst(burst(bytesPerSecond))
+		u.bucket.SetLimit(limit(bytesPerSecond))
+	}
+}
+
+// limit is a rate as a bucket has it.
+func limit(bytesPerSecond int64) rate.Limit {
+	if bytesPerSecond <= 0 {
+		return rate.Inf
+	}
+	return rate.Limit(bytesPerSecond)
+}
+
 // burst is how much may go at once at a rate: a quarter of a second's worth, in bounds.
 func burst(bytesPerSecond int64) int { return int(min(max(bytesPerSecond/4, 4<<10), 4<<20)) }
 
 // pace gives w at the user's rate.
 func (u *usage) pace(ctx context.Context, w http.ResponseWriter) http.ResponseWriter {
-	if u.bucket == nil {
+	if u.bucket.Limit() == rate.Inf {
 		return w
 	}
 	return &paced{ResponseWriter: w, ctx: ctx, bucket: u.bucket}

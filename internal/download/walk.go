@@ -39,12 +39,13 @@ type level struct {
 func (s *Service) walk(ctx context.Context, t tree, tops []entry, fn func(entry) error) error {
 	const op = errs.Op("download.walk")
 	var entries, bytes int64
+	limits := s.archiveLimits()
 	visit := func(e entry) error {
 		entries++
 		if !e.node.GetFolder() {
 			bytes += e.node.GetSize()
 		}
-		if s.Archives.Entries > 0 && entries > s.Archives.Entries || s.Archives.Bytes > 0 && bytes > s.Archives.Bytes {
+		if limits.Entries > 0 && entries > limits.Entries || limits.Bytes > 0 && bytes > limits.Bytes {
 			return errs.E(errs.TooLarge, op, errs.Code("archive_too_large"))
 		}
 		return fn(e)

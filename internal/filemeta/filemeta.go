@@ -5,6 +5,7 @@ package filemeta
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -32,6 +33,8 @@ type Service struct {
 	idsOnce sync.Once
 	// own remembers each user's drive, which never changes: user id → *drive with only its ids set.
 	own sync.Map
+	// quota, if set, takes the place of DefaultQuota.
+	quota atomic.Pointer[int64]
 	// outcomes hands what Apply decided to the Commit that waits for it: event key → chan outcome.
 	outcomes sync.Map
 	memo     memo
@@ -82,6 +85,16 @@ func (s *Service) driveOf(ctx context.Context, user UserID) (drive, error) {
 	return d, nil
 }
 
+// SetDefaultQuota changes DefaultQuota in a Service that may be running. Drives that are there keep theirs.
+func (s *Service) SetDefaultQuota(n int64) { s.quota.Store(&n) }
+
+func (s *Service) defaultQuota() int64 {
+	if n := s.quota.Load(); n != nil {
+		return *n
+	}
+	return s.DefaultQuota
+}
+
 func (s *Service) makeDrive(ctx context.Context, user UserID) (drive, error) {
 	first, err := s.newIDs(ctx, 3)
 	if err != nil {
@@ -90,7 +103,7 @@ func (s *Service) makeDrive(ctx context.Context, user UserID) (drive, error) {
 	now := s.now()
 	d := drive{
 		ID: DriveID(first), OwnerID: user, RootID: NodeID(first + 1), TrashID: NodeID(first + 2),
-		Quota: s.DefaultQuota, CreatedAt: now,
+		Quota: s.defaultQuota(), CreatedAt: now,
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		// Another request of the same user may have come first.

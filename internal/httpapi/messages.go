@@ -82,6 +82,7 @@ var messages = map[string]struct{ en, zh string }{
 	"database_unavailable": {"The database does not answer. Try again in a moment.", "数据库暂时不可用，请稍后重试。"},
 	"store_unavailable":    {"The storage does not answer. Try again in a moment.", "存储暂时不可用，请稍后重试。"},
 	"kv_unavailable":       {"A part of the server does not answer. Try again in a moment.", "服务器部分组件暂时不可用，请稍后重试。"},
+	"etcd_unavailable":     {"A part of the server does not answer. Try again in a moment.", "服务器部分组件暂时不可用，请稍后重试。"},
 	"role_unavailable":     {"A part of the server does not answer. Try again in a moment.", "服务器部分组件暂时不可用，请稍后重试。"},
 	"not_ready":            {"The server is starting or a part of it does not answer.", "服务器正在启动或部分组件不可用。"},
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
 
 	"github.com/livil/gopan/internal/errs"
 )
@@ -26,27 +27,39 @@ type Service struct {
 	Impl any
 }
 
-// Dial is the way to a role in another process, at one of these addresses. It does not wait for the role to be
-// there: calls fail with errs.Busy until it is. Both sides show a certificate of the installation's own authority.
+// Dial is the way to a role in other processes, at these addresses: calls go to those that answer, less to those that are
+// slow. It does not wait for the role to be there: calls fail with errs.Busy until it is. Both sides show a certificate of
+// the installation's own authority.
 func Dial(addresses []string, tlsConfig *tls.Config) (*grpc.ClientConn, error) {
-	conf := zrpc.RpcClientConf{
-		Endpoints: addresses,
-		NonBlock:  true,
-		Timeout:   Timeout.Milliseconds(),
-		// Off: Duration, which logs requests that fail, tokens and all; Breaker, which goes on refusing calls for ten
-		// seconds after a role is back (a connection that is down fails at once anyway).
-		Middlewares: zrpc.ClientMiddlewaresConf{Trace: true, Prometheus: true, Timeout: true},
-	}
-	client, err := zrpc.NewClient(conf,
+	return dial(zrpc.RpcClientConf{Endpoints: addresses}, tlsConfig)
+}
+
+// Discover is like Dial, but r finds the addresses, and goes on finding them.
+func Discover(r resolver.Builder, role string, tlsConfig *tls.Config) (*grpc.ClientConn, error) {
+	return dial(zrpc.RpcClientConf{Target: r.Scheme() + ":///" + role}, tlsConfig, zrpc.WithDialOption(grpc.WithResolvers(r)))
+}
+
+func dial(conf zrpc.RpcClientConf, tlsConfig *tls.Config, more ...zrpc.ClientOption) (*grpc.ClientConn, error) {
+	conf.NonBlock, conf.Timeout = true, Timeout.Milliseconds()
+	// Off: Duration, which logs requests that fail, tokens and all; Breaker, which goes on refusing calls for ten
+	// seconds after a role is back (a connection that is down fails at once anyway).
+	conf.Middlewares = zrpc.ClientMiddlewaresConf{Trace: true, Prometheus: true, Timeout: true}
+	client, err := zrpc.NewClient(conf, append(more,
 		zrpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
 		zrpc.WithUnaryClientInterceptor(clientErrors),
-		zrpc.WithDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 10 * time.Second})),
-		zrpc.WithDialOption(grpc.WithConnectParams(reconnect)))
+		zrpc.WithDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout})),
+		zrpc.WithDialOption(grpc.WithConnectParams(reconnect)))...)
 	if err != nil {
 		return nil, errs.E(errs.Internal, "rpc.Dial", err)
 	}
 	return client.Conn(), nil
 }
+
+// A process that is cut off refuses nothing; a connection to it is given up after these two. The first is gRPC's least.
+const (
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 3 * time.Second
+)
 
 // reconnect makes a role that comes back be found within seconds; gRPC would wait up to two minutes.
 var reconnect = grpc.ConnectParams{
@@ -101,7 +114,7 @@ func NewServer(listen string, services []Service, tlsConfig *tls.Config) (*Serve
 		return nil, errs.E(errs.Internal, "rpc.NewServer", err)
 	}
 	server.AddOptions(grpc.Creds(credentials.NewTLS(tlsConfig)),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second}))
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveTime / 2}))
 	server.AddUnaryInterceptors(serverErrors)
 	s.zrpc = server
 	go func() { // ends with the process: zrpc holds it until go-zero's own shutdown

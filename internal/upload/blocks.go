@@ -226,7 +226,7 @@ func (s *Service) admit(user int64) (release func(), err error) {
 	const op = errs.Op("upload.admit")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.UserUploads > 0 && s.sending[user] >= s.UserUploads {
+	if most := s.tuning().UserUploads; most > 0 && s.sending[user] >= most {
 		return nil, errs.E(errs.TooMany, op, time.Second)
 	}
 	if s.Slots != nil {

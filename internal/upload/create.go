@@ -58,7 +58,7 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 	token = u.newToken()
 
 	room, err := s.Tree.Reserve(ctx, &filemetapb.ReserveRequest{
-		Target: b.target, Digest: u.Digest, ExpiresAt: u.Expires, Others: s.Dedupe.asks(u),
+		Target: b.target, Digest: u.Digest, ExpiresAt: u.Expires, Others: s.tuning().Dedupe.asks(u),
 	})
 	if err != nil {
 		return nil, "", errs.Wrap(op, err)
@@ -121,7 +121,7 @@ func (s *Service) prepare(ctx context.Context, u *session, b begin, room *fileme
 		u.Store, u.Stage = store.Name, stage
 		faultpoint.Hit("upload.create.staged")
 	}
-	if here && s.Dedupe.asks(u) {
+	if here && s.tuning().Dedupe.asks(u) {
 		u.Challenge = newChallenge(u)
 	}
 	if b.sums != nil {

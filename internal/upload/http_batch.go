@@ -27,7 +27,7 @@ func (s *Service) PutBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	b := &batch{
 		Service: s, user: &filemetapb.Actor{UserId: who.UserID}, conflict: conflicts[req.Conflict],
-		limits: s.Batch.orDefault(), slots: make(chan struct{}, groupPuts),
+		limits: s.tuning().Batch.orDefault(), slots: make(chan struct{}, groupPuts),
 	}
 	if b.base, err = drivepath.Parse(req.Path); err != nil {
 		return inPath(err)

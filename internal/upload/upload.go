@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -44,6 +45,8 @@ type Service struct {
 	Dedupe Dedupe
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	tuned atomic.Pointer[Tuning]
 
 	mu      sync.Mutex
 	sending map[int64]int // bodies that a user sends now

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,8 +29,7 @@ type Config struct {
 // Store is a kv.Store in Redis. Each of its operations is about one key, so none crosses slots of the cluster. What a
 // failover loses is what was written in the moment before it.
 //
-// When an answer is lost, the client asks again: an Add may then count twice, and a Swap that did swap may say that it did
-// not. For what counts attempts, and for leases, that is the safe side.
+// A Swap or an Add is sent once: when its answer is lost it is errs.Busy, and may have happened. Everything else is sent again.
 type Store struct {
 	client *redis.ClusterClient
 	prefix string
@@ -47,9 +47,13 @@ const (
 )
 
 // New gives the store. It connects when it is used, so that Redis may start later.
-func New(c Config) *Store {
+func New(c Config) *Store { return open(c, nil) }
+
+// open gives a store whose connections are made by dial; nil means as usual.
+func open(c Config, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Store {
 	return &Store{prefix: c.Prefix, client: redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: c.Addresses, Username: c.User, Password: c.Password, TLSConfig: c.TLS,
+		Dialer: dial,
+		Addrs:  c.Addresses, Username: c.User, Password: c.Password, TLSConfig: c.TLS,
 		DialTimeout: dialTimeout, ReadTimeout: replyTimeout, WriteTimeout: replyTimeout, PoolTimeout: replyTimeout,
 		ContextTimeoutEnabled: true, MaxRedirects: 3, MinRetryBackoff: 20 * time.Millisecond, MaxRetryBackoff: 200 * time.Millisecond,
 	})}
@@ -122,44 +126,64 @@ func (s *Store) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	return nil
 }
 
-// swap puts ARGV[2] for ARGV[3] milliseconds if the value is ARGV[1].
-var swap = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+// script is a step of Redis's own about one key, and the name by which Redis remembers it.
+type script struct{ text, hash string }
+
+func newScript(text string) script { return script{text, redis.NewScript(text).Hash()} }
+
+// once is a command that is not sent again when its answer is lost.
+type once struct{ *redis.Cmd }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
+// run runs a script whose answer is a number.
+func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (int64, error) {
+	do := func(name, what string) (int64, error) {
+		cmd := redis.NewCmd(ctx, append([]any{name, what, 1, s.prefix + key}, args...)...)
+		_ = s.client.Process(ctx, once{cmd}) // cmd has it, too
+		return cmd.Int64()
+	}
+	n, err := do("evalsha", sc.hash)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		n, err = do("eval", sc.text)
+	}
+	return n, err
+}
+
+// swap puts ARGV[2] for ARGV[3] milliseconds if the value is ARGV[1], or if there is none and ARGV[4] is "new".
+var swap = newScript(`
+local old = redis.call('GET', KEYS[1])
+if ARGV[4] == 'new' then
+  if old then return 0 end
+elseif old ~= ARGV[1] then
+  return 0
+end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
 // Swap implements kv.Store.
 func (s *Store) Swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
-	const op = errs.Op("kv.Swap")
-	if value == nil {
-		value = []byte{}
-	}
+	which := "old"
 	if old == nil {
-		err := s.client.SetArgs(ctx, s.prefix+key, value, redis.SetArgs{Mode: "NX", TTL: ttl}).Err()
-		if errors.Is(err, redis.Nil) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fail(op, err)
-		}
-		return true, nil
+		which = "new"
 	}
-	n, err := swap.Run(ctx, s.client, []string{s.prefix + key}, old, value, ttl.Milliseconds()).Int()
+	n, err := s.run(ctx, swap, key, string(old), string(value), ttl.Milliseconds(), which)
 	if err != nil {
-		return false, fail(op, err)
+		return false, fail("kv.Swap", err)
 	}
 	return n == 1, nil
 }
 
 // add adds ARGV[1], and has a new counter end in ARGV[2] milliseconds.
-var add = redis.NewScript(`
+var add = newScript(`
 local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return sum`)
 
 // Add implements kv.Store.
 func (s *Store) Add(ctx context.Context, key string, n int64, ttl time.Duration) (int64, error) {
-	sum, err := add.Run(ctx, s.client, []string{s.prefix + key}, n, ttl.Milliseconds()).Int64()
+	sum, err := s.run(ctx, add, key, n, ttl.Milliseconds())
 	if err != nil {
 		return 0, fail("kv.Add", err)
 	}
