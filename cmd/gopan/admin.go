@@ -17,7 +17,7 @@ func adminCommand() *cobra.Command {
 		Use:   "admin",
 		Short: say(text{"Look after an installation of several processes", "管理多进程部署"}),
 	}
-	cmd.AddCommand(configCommand())
+	cmd.AddCommand(configCommand(), topicsCommand(), deadLettersCommand())
 	return cmd
 }
 

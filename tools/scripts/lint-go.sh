@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 # Modules beside the main one, so that what only tools and benchmarks need is not in the drive's go.mod.
-all=(. tools tools/bench tools/sqlitebench tools/lint tools/buf tools/minio tools/versitygw tools/etcd tools/cluster)
+all=(. tools tools/bench tools/sqlitebench tools/lint tools/buf tools/minio tools/versitygw tools/etcd tools/traefik tools/cluster)
 # Those with code; sqlitebench is a page of benchmarks, and slow to load.
 code=(. tools tools/bench tools/sqlitebench tools/cluster)
 ours=(. tools tools/bench tools/cluster)

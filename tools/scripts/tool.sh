@@ -16,6 +16,7 @@ case $name in
   govulncheck)        module=tools/lint package=golang.org/x/vuln/cmd/govulncheck ;;
   minio)              module=tools/minio package=github.com/minio/minio ;;
   etcd)               module=tools/etcd package=go.etcd.io/etcd/server/v3 ;;
+  traefik)            module=tools/traefik package=github.com/traefik/traefik/v3/cmd/traefik ;;
   versitygw)          module=tools/versitygw package=github.com/versity/versitygw/cmd/versitygw ;;
   protoc-gen-go)      module=tools      package=google.golang.org/protobuf/cmd/protoc-gen-go ;;
   protoc-gen-go-grpc) module=tools      package=google.golang.org/grpc/cmd/protoc-gen-go-grpc ;;

@@ -19,7 +19,7 @@ type component struct {
 }
 
 // components in the order of their start; they stop in reverse.
-var components = []component{mysqlComponent, routerComponent, redisComponent, kafkaComponent, etcdComponent}
+var components = []component{mysqlComponent, routerComponent, redisComponent, kafkaComponent, etcdComponent, minioComponent, traefikComponent, gopanComponent}
 
 // Names of all components.
 func Names() []string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,12 @@ func etcdUp(ctx context.Context, c *Cluster) error {
 }
 
 // httpOK fails unless a GET is answered with 200.
-func httpOK(ctx context.Context, url string) error {
+func httpOK(ctx context.Context, url string) error { return httpStatus(ctx, url, http.StatusOK) }
+
+// httpStatus fails unless a GET is answered with one of these.
+func httpStatus(ctx context.Context, url string, want ...int) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -76,8 +82,8 @@ func httpOK(ctx context.Context, url string) error {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", resp.Status, body)
+	if err == nil && !slices.Contains(want, resp.StatusCode) {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, body)
 	}
 	return err
 }
