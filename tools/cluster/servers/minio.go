@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -21,6 +22,18 @@ const (
 	minioUser   = "gopan"
 	minioBucket = "gopan"
 )
+
+// inRoot runs $2 as the only program of a root of its own, below $1, and with the arguments after $3. The data of node $3 are in /data$3. Where MinIO finds
+// signs of a container, which are in the machine's root, it takes loopback addresses for a mistake. What is mounted is
+// mounted for this process alone, and gone when it ends.
+const inRoot = `root=$1/root
+mount --bind "$2" "$root/minio"
+mount --bind /etc/hosts "$root/etc/hosts"
+mount --bind "$1/data" "$root/data$3"
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+shift 3
+exec chroot "$root" /minio "$@"`
 
 func minioUp(ctx context.Context, c *Cluster) error {
 	program, err := c.script(ctx, "tool.sh", "minio")
@@ -42,11 +55,18 @@ func minioUp(ctx context.Context, c *Cluster) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.folder("minio", n.Name, "data"); err != nil {
-			return err
+		for _, dir := range []string{"data", "root/data" + n.Name, "root/proc", "root/dev", "root/etc", "root/tmp"} {
+			if _, err := c.folder("minio", n.Name, dir); err != nil {
+				return err
+			}
+		}
+		for _, file := range []string{"root/minio", "root/etc/hosts"} {
+			if err := os.WriteFile(filepath.Join(n.Dir, file), nil, 0o644); err != nil && n.PID() == 0 {
+				return err
+			}
 		}
 		nodes = append(nodes, n)
-		members = append(members, "http://"+a+filepath.Join(n.Dir, "data"))
+		members = append(members, "http://"+a+"/data"+n.Name)
 	}
 	for _, n := range nodes {
 		a, err := c.address("minio/" + n.Name)
@@ -56,7 +76,7 @@ func minioUp(ctx context.Context, c *Cluster) error {
 		args := append([]string{"server", "--quiet", "--address", a}, members...)
 		// MINIO_CI_CD lets the folders be on one disk.
 		if err := n.start([]string{"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=" + password, "MINIO_CI_CD=1", "MINIO_BROWSER=off"},
-			program, args...); err != nil {
+			"unshare", append([]string{"--mount", "--propagation", "private", "sh", "-ec", inRoot, "sh", n.Dir, program, n.Name}, args...)...); err != nil {
 			return err
 		}
 	}
