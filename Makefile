@@ -143,6 +143,14 @@ cluster-down: ## stop it; data and logs stay in .cluster
 cluster-status: ## tell which processes of it run
 	@$(cluster) status
 
+.PHONY: test-cluster
+test-cluster: build ## tests against real servers of everything that a cluster runs on; starts and stops them
+	@tools/scripts/test-cluster.sh
+
+.PHONY: campaign
+campaign: cluster-up ## kill, pause and restart what runs in the cluster while clients write and read, and check what they see; ARGS='-duration 10m'
+	@$(cluster) campaign $(ARGS)
+
 # --- measurements --------------------------------------------------------------------------------------------
 
 .PHONY: bench

@@ -11,11 +11,11 @@ import (
 // Topics are those of the commit log in Kafka, for an operator.
 type Topics struct{ config kafka.Config }
 
-// TopicLayout is how topics are kept, DeadLetter a commit that could not be applied.
-type (
-	TopicLayout = kafka.Layout
-	DeadLetter  = kafka.DeadLetter
-)
+// TopicLayout is how topics are kept.
+type TopicLayout = kafka.Layout
+
+// DeadLetter is a commit that could not be applied.
+type DeadLetter = kafka.DeadLetter
 
 // OpenTopics finds the topics that the settings name.
 func OpenTopics(c config.Config) (*Topics, error) {
@@ -34,16 +34,16 @@ func OpenTopics(c config.Config) (*Topics, error) {
 }
 
 // Prepare makes the topics that are not there, and tells how the others differ from the layout.
-func (t *Topics) Prepare(ctx context.Context, l kafka.Layout) ([]kafka.Topic, error) {
+func (t *Topics) Prepare(ctx context.Context, l TopicLayout) ([]kafka.Topic, error) {
 	return kafka.Prepare(ctx, t.config, l)
 }
 
 // DeadLetters gives the commits that could not be applied, from an offset on.
-func (t *Topics) DeadLetters(ctx context.Context, from int64, fn func(kafka.DeadLetter) error) error {
+func (t *Topics) DeadLetters(ctx context.Context, from int64, fn func(DeadLetter) error) error {
 	return kafka.Letters(ctx, t.config, from, fn)
 }
 
 // Replay publishes a dead letter again.
-func (t *Topics) Replay(ctx context.Context, d kafka.DeadLetter) error {
+func (t *Topics) Replay(ctx context.Context, d DeadLetter) error {
 	return kafka.Replay(ctx, t.config, d)
 }

@@ -41,7 +41,7 @@ func (s *Service) ApplyBatch(ctx context.Context, req *filemetapb.ApplyBatchRequ
 			continue
 		}
 		if why := poison(r); why != "" {
-			resp.Poison = append(resp.Poison, &filemetapb.Poison{Index: int32(i), Reason: why}) //nolint:gosec // few
+			resp.Poison = append(resp.Poison, &filemetapb.Poison{Index: int32(i), Reason: why})
 		}
 	}
 	if len(resp.GetPoison()) > 0 {
@@ -70,7 +70,7 @@ func (s *Service) ApplyBatch(ctx context.Context, req *filemetapb.ApplyBatchRequ
 		return err
 	})
 	if expired >= 0 {
-		resp.Poison = []*filemetapb.Poison{{Index: int32(expired), Reason: "expired"}} //nolint:gosec // few
+		resp.Poison = []*filemetapb.Poison{{Index: int32(expired), Reason: "expired"}}
 		return resp, nil
 	}
 	if err != nil {

@@ -1,5 +1,6 @@
 // Command cluster starts and stops, on one machine and without containers, everything that a cluster of the drive runs on,
-// and the drive itself: cluster up|down|status|env [COMPONENT...].
+// and the drive itself: cluster up|down|status|env [COMPONENT...], and
+// cluster campaign, which breaks it on purpose.
 //
 // Each component is a real server of several nodes, installed once into a folder outside of the sources. Data, logs and
 // process ids are in one folder, .cluster, which can be deleted when all is down. What is up stays up when the
@@ -15,7 +16,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/livil/gopan/tools/cluster/campaign"
 	"github.com/livil/gopan/tools/cluster/servers"
 )
 
@@ -31,12 +34,15 @@ func run(args []string) error {
 	root := flags.String("root", ".", "folder of the sources")
 	dir := flags.String("dir", "", "folder of data and logs; .cluster in the sources if empty")
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: cluster [-root DIR] [-dir DIR] up|down|status|env [COMPONENT...]\n\ncomponents, in the order of their start: %s\n\n",
+		fmt.Fprintf(flags.Output(), "usage: cluster [-root DIR] [-dir DIR] up|down|status|env [COMPONENT...] | campaign [-seed N] [-duration D] [-clients N]\n\ncomponents, in the order of their start: %s\n\n",
 			strings.Join(servers.Names(), ", "))
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if flags.Arg(0) == "campaign" {
+		return runCampaign(*root, *dir, flags.Args()[1:])
 	}
 	verb, chosen := flags.Arg(0), flags.Args()
 	if len(chosen) > 0 {
@@ -55,7 +61,7 @@ func run(args []string) error {
 	defer stop()
 	switch verb {
 	case "up":
-		return c.Up(ctx, chosen)
+		return c.Up(ctx, os.Stdout, chosen...)
 	case "down":
 		return c.Down(chosen)
 	case "status":
@@ -64,5 +70,23 @@ func run(args []string) error {
 		return c.PrintEnv(os.Stdout)
 	}
 	flags.Usage()
-	return fmt.Errorf("%q is not up, down, status or env", verb)
+	return fmt.Errorf("%q is not up, down, status, env or campaign", verb)
+}
+
+func runCampaign(root, dir string, args []string) error {
+	var o campaign.Options
+	flags := flag.NewFlagSet("cluster campaign", flag.ContinueOnError)
+	flags.Uint64Var(&o.Seed, "seed", 1, "of everything that is chosen by chance")
+	flags.DurationVar(&o.Duration, "duration", 2*time.Minute, "how long to break things")
+	flags.IntVar(&o.Clients, "clients", 8, "how many write and read meanwhile")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	c, err := servers.Open(root, dir)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return campaign.Run(ctx, c, o, os.Stdout)
 }

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -198,7 +197,7 @@ func (w *worker) run(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(retry/2 + rand.N(retry)): //nolint:gosec // jitter
+			case <-time.After(retry):
 			}
 			retry = min(2*retry, retryMost)
 		}

@@ -129,14 +129,14 @@ func (c *Cluster) script(ctx context.Context, name string, args ...string) (stri
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Up starts components, and what they need.
-func (c *Cluster) Up(ctx context.Context, chosen []string) error {
+// Up starts components, and what they need, as far as they do not run, and tells w of each.
+func (c *Cluster) Up(ctx context.Context, w io.Writer, chosen ...string) error {
 	for _, comp := range selected(chosen) {
 		began := time.Now()
 		if err := comp.up(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w (logs are in %s)", comp.name, err, c.path(comp.name))
 		}
-		fmt.Printf("%-8s up after %.1f s\n", comp.name, time.Since(began).Seconds())
+		fmt.Fprintf(w, "%-8s up after %.1f s\n", comp.name, time.Since(began).Seconds())
 	}
 	var b bytes.Buffer
 	if err := c.PrintEnv(&b); err != nil {
@@ -184,6 +184,27 @@ func (c *Cluster) Status(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// Env are the variables of a component.
+func (c *Cluster) Env(name string) map[string]string {
+	for _, comp := range components {
+		if comp.name == name {
+			return comp.env(c)
+		}
+	}
+	return nil
+}
+
+// Fsck runs the drive's own check on all that it has, every byte included, and gives its report.
+func (c *Cluster) Fsck(ctx context.Context) ([]byte, error) {
+	env, err := c.gopanEnviron()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(c.root, "bin", "gopan"), "fsck", "--read-data", "--json", "--config", c.path("gopan", "gopan.yaml"))
+	cmd.Env, cmd.Stderr = append(os.Environ(), env...), os.Stderr
+	return cmd.Output()
 }
 
 // PrintEnv prints the variables of what is up, for a shell.

@@ -27,19 +27,11 @@ func gopanUp(ctx context.Context, c *Cluster) error {
 	if _, err := os.Stat(program); err != nil {
 		return fmt.Errorf("the drive is not built (make build): %w", err)
 	}
+	env, err := c.gopanEnviron()
+	if err != nil {
+		return err
+	}
 	mysqlPassword, err := c.secret("mysql")
-	if err != nil {
-		return err
-	}
-	redisPassword, err := c.secret("redis")
-	if err != nil {
-		return err
-	}
-	minioPassword, err := c.secret("minio")
-	if err != nil {
-		return err
-	}
-	admin, err := c.secret("admin")
 	if err != nil {
 		return err
 	}
@@ -49,10 +41,6 @@ func gopanUp(ctx context.Context, c *Cluster) error {
 	}
 	if err := createSchema(ctx, db, mysqlPassword); err != nil {
 		return err
-	}
-	env := []string{
-		"GOPAN_DATABASE_PASSWORD=" + mysqlPassword, "GOPAN_KV_PASSWORD=" + redisPassword, "GOPAN_ADMIN_PASSWORD=" + admin,
-		"GOPAN_STORE_MINIO_ACCESS_KEY=" + minioUser, "GOPAN_STORE_MINIO_SECRET_KEY=" + minioPassword,
 	}
 	shared, err := c.gopanSettings(db)
 	if err != nil {
@@ -130,6 +118,21 @@ func gopanUp(ctx context.Context, c *Cluster) error {
 		}
 		return nil
 	})
+}
+
+// gopanEnviron has the passwords, which stand in no file of settings.
+func (c *Cluster) gopanEnviron() ([]string, error) {
+	env := []string{"GOPAN_STORE_MINIO_ACCESS_KEY=" + minioUser}
+	for variable, name := range map[string]string{
+		"GOPAN_DATABASE_PASSWORD": "mysql", "GOPAN_KV_PASSWORD": "redis", "GOPAN_ADMIN_PASSWORD": "admin", "GOPAN_STORE_MINIO_SECRET_KEY": "minio",
+	} {
+		password, err := c.secret(name)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, variable+"="+password)
+	}
+	return env, nil
 }
 
 func (n *Node) ready(ctx context.Context, listen, path string) error {

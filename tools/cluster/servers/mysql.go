@@ -336,6 +336,26 @@ func mostAdvanced(ctx context.Context, nodes []*mysqlNode) (*mysqlNode, error) {
 	return best, nil
 }
 
+// Primary is the node of MySQL that takes writes.
+func (c *Cluster) Primary(ctx context.Context) (*Node, error) {
+	for i := 1; i <= mysqlNodes; i++ {
+		n, err := c.mysqlNode(i)
+		if err != nil {
+			return nil, err
+		}
+		var primary bool
+		err = n.db.QueryRowContext(ctx, `SELECT member_role = 'PRIMARY' FROM performance_schema.replication_group_members
+			WHERE member_id = @@server_uuid`).Scan(&primary)
+		if cerr := n.db.Close(); err == nil {
+			err = cerr
+		}
+		if err == nil && primary {
+			return n.Node, nil
+		}
+	}
+	return nil, errors.New("no node of MySQL is the primary")
+}
+
 func mysqlEnv(c *Cluster) map[string]string {
 	password, err := c.secret("mysql")
 	if err != nil {

@@ -144,3 +144,20 @@ func (n *Node) wait(ctx context.Context, patience time.Duration, try func(contex
 	}
 	return nil
 }
+
+// Kill ends the process, and the others of its session, at once.
+func (n *Node) Kill() error { return n.signal(syscall.SIGKILL) }
+
+// Pause stops the process where it is; it answers nothing until Resume.
+func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (n *Node) Resume() error { return n.signal(syscall.SIGCONT) }
+
+func (n *Node) signal(s syscall.Signal) error {
+	pid := n.PID()
+	if pid == 0 {
+		return fmt.Errorf("%s %s does not run", n.Component, n.Name)
+	}
+	return syscall.Kill(-pid, s)
+}

@@ -55,7 +55,7 @@ providers: {file: {directory: %q, watch: true}}
 		return err
 	}
 	for file, text := range map[string]string{"traefik.yaml": static, "routes/routes.yaml": dynamic} {
-		if err := os.WriteFile(filepath.Join(n.Dir, file), []byte(text), 0o644); err != nil {
+		if err := replace(filepath.Join(n.Dir, file), text); err != nil {
 			return err
 		}
 	}
@@ -63,6 +63,17 @@ providers: {file: {directory: %q, watch: true}}
 		return err
 	}
 	return n.wait(ctx, time.Minute, func(ctx context.Context) error { return httpOK(ctx, "http://"+s3+"/minio/health/live") })
+}
+
+// replace gives a file another content at once, unless it has that: Traefik, which watches, never sees half of it.
+func replace(file, text string) error {
+	if b, err := os.ReadFile(file); err == nil && string(b) == text {
+		return nil
+	}
+	if err := os.WriteFile(file+".new~", []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new~", file)
 }
 
 // traefikRoutes is the configuration that Traefik watches.
