@@ -96,7 +96,7 @@ func Run(ctx context.Context, c *servers.Cluster, o Options, w io.Writer) error 
 
 // breakThings does one fault after the other, and waits after each until clients succeed again.
 func breakThings(ctx context.Context, c *servers.Cluster, o Options, p *pulse, w io.Writer) error {
-	rng := rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // a plan, no secret
+	rng := rand.New(rand.NewPCG(o.Seed, 0))
 	end := time.Now().Add(o.Duration)
 	plan := []fault{}
 	for time.Now().Before(end) && ctx.Err() == nil {
@@ -120,7 +120,7 @@ func breakThings(ctx context.Context, c *servers.Cluster, o Options, p *pulse, w
 		if err != nil {
 			return err
 		}
-		rest(ctx, 2*time.Second+rand.N(3*time.Second)) //nolint:gosec // as above
+		rest(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(3*time.Second))))
 		if f.pause {
 			err = n.Resume()
 		} else {

@@ -68,7 +68,7 @@ func newClient(gateway, password string, seed uint64, i int, p *pulse) *client {
 	c := &client{
 		gateway: gateway, password: password, folder: fmt.Sprintf("/campaign-%d-%d/%d", seed, time.Now().Unix(), i), pulse: p,
 		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
-		rng:  rand.New(rand.NewPCG(seed, uint64(i)+1)), //nolint:gosec // a plan, no secret
+		rng:  rand.New(rand.NewPCG(seed, uint64(i)+1)),
 	}
 	for n := range filesEach {
 		c.files = append(c.files, &file{path: fmt.Sprintf("%s/%d", c.folder, n), now: absent})
@@ -123,7 +123,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, key s
 		if ctx.Err() != nil && time.Since(began) > 20*time.Second {
 			break
 		}
-		time.Sleep(wait/2 + rand.N(wait)) //nolint:gosec // jitter
+		time.Sleep(wait/2 + rand.N(wait))
 	}
 	return a, true
 }
