@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/livil/gopan/internal/db/dbtest"
+	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/event"
 	"github.com/livil/gopan/internal/event/kafka"
 	eventlocal "github.com/livil/gopan/internal/event/local"
@@ -28,11 +29,15 @@ import (
 type oneByOne struct{ apply event.Apply }
 
 func (l oneByOne) Publish(ctx context.Context, e event.Event) error {
-	refused, err := l.apply(ctx, []event.Event{e})
-	if err != nil {
-		return err
+	for {
+		refused, err := l.apply(ctx, []event.Event{e})
+		switch {
+		case err == nil:
+			return refused[0]
+		case !errs.Is(errs.Busy, err): // all connections to the database were taken for too long
+			return err
+		}
 	}
-	return refused[0]
 }
 
 func (oneByOne) Close() error { return nil }
@@ -41,7 +46,7 @@ func (oneByOne) Close() error { return nil }
 // that there are, to the same MySQL group. An operation is one commit; it is acknowledged when it is applied, so nothing is
 // left to drain when the last one is.
 func BenchmarkClusterIngest(b *testing.B) {
-	const users, connections = 16, 128
+	const users, connections = 16, 512
 	for name, log := range map[string]func(b *testing.B, s *filemeta.Service) (event.Log, func()){
 		"OneByOne": func(_ *testing.B, s *filemeta.Service) (event.Log, func()) { return oneByOne{s.Apply}, func() {} },
 		"Direct":   func(_ *testing.B, s *filemeta.Service) (event.Log, func()) { return eventlocal.New(s.Apply), func() {} },
@@ -125,7 +130,7 @@ func throughKafka(b *testing.B, s *filemeta.Service) (event.Log, func()) {
 		b.Fatal(err)
 	}
 	tree := filemetapb.NewFileMetaClient(rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: s}}}))
-	source := kafka.NewSource(c, kafka.Gather{Records: 1000, Bytes: 4 << 20, Wait: 2 * time.Millisecond})
+	source := kafka.NewSource(c, kafka.Gather{Records: 1000, Bytes: 4 << 20, Wait: 5 * time.Millisecond})
 	commits := &transfer.Commits{
 		Tree: tree, Source: source, Origin: func(string) (filemetapb.FileMetaClient, error) { return tree, nil },
 	}
