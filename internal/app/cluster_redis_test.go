@@ -132,7 +132,7 @@ func TestClusterSessionFlushed(t *testing.T) {
 	}
 }
 
-// A4, F39, F41: Redis is not there, or takes connections and says nothing. Who is signed in lists, uploads and downloads;
+// A4, F39: Redis is not there. Who is signed in lists, uploads and downloads;
 // what guards a door, the count of failed sign-ins, keeps it shut.
 func TestClusterRedisDown(t *testing.T) {
 	addresses := servers(t, "GOPAN_TEST_REDIS")

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
+
+	"google.golang.org/grpc"
 
 	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/db"
@@ -106,6 +109,16 @@ func (p *Process) origins() func(string) (filemetapb.FileMetaClient, error) {
 	own, tree := p.origin(), p.tree()
 	var mu sync.Mutex
 	known := make(map[string]filemetapb.FileMetaClient)
+	var conns []*grpc.ClientConn
+	p.onStop("ways to publishers", func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		var all []error
+		for _, c := range conns {
+			all = append(all, c.Close())
+		}
+		return errors.Join(all...)
+	})
 	return func(address string) (filemetapb.FileMetaClient, error) {
 		if address == own && p.runs("filemeta") {
 			return tree, nil
@@ -123,6 +136,7 @@ func (p *Process) origins() func(string) (filemetapb.FileMetaClient, error) {
 		if err != nil {
 			return nil, err
 		}
+		conns = append(conns, conn)
 		known[address] = filemetapb.NewFileMetaClient(conn)
 		return known[address], nil
 	}
