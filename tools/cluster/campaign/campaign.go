@@ -28,18 +28,26 @@ type Options struct {
 type fault struct {
 	component string
 	pause     bool
+	// all nodes at once.
+	all bool
+	// rolling stops each node as an operator would, and starts it again before the next.
+	rolling bool
 }
 
 func (f fault) String() string {
-	if f.pause {
+	switch {
+	case f.pause:
 		return "pause " + f.component
+	case f.rolling:
+		return "restart " + f.component
 	}
 	return "kill -9 " + f.component
 }
 
 var faults = []fault{
-	{"gopan", false}, {"gopan", true}, {"mysql", false}, {"redis", false}, {"kafka", false}, {"minio", false}, {"etcd", false},
-	{"kafka", true}, {"redis", true}, {"minio", true},
+	{component: "gopan"}, {component: "gopan", pause: true}, {component: "mysql"}, {component: "redis"}, {component: "kafka"},
+	{component: "minio"}, {component: "etcd"}, {component: "kafka", pause: true}, {component: "redis", pause: true}, {component: "minio", pause: true},
+	{component: "gopan", rolling: true}, {component: "kafka", all: true}, {component: "redis", all: true}, {component: "etcd", all: true},
 }
 
 // Run breaks things for a while, then mends everything, reads everything back and has the drive check itself. It fails
@@ -107,45 +115,75 @@ func breakThings(ctx context.Context, c *servers.Cluster, o Options, p *pulse, w
 		}
 		f := plan[0]
 		plan = plan[1:]
-		n, err := victim(ctx, c, f, rng)
+		nodes, err := victims(ctx, c, f, rng)
 		if err != nil {
 			return err
 		}
 		p.begin()
-		if f.pause {
-			err = n.Pause()
-		} else {
-			err = n.Kill()
+		name := nodes[0].Name
+		if len(nodes) > 1 {
+			name = "all"
 		}
-		if err != nil {
-			return err
-		}
-		rest(ctx, 2*time.Second+time.Duration(rng.Int64N(int64(3*time.Second))))
-		if f.pause {
-			err = n.Resume()
+		if f.rolling {
+			err = restart(ctx, c, nodes)
 		} else {
-			err = c.Up(ctx, io.Discard, f.component)
+			err = breakAndMend(ctx, c, f, nodes, 2*time.Second+time.Duration(rng.Int64N(int64(3*time.Second))))
 		}
 		if err != nil {
 			return err
 		}
 		p.settle(ctx)
-		fmt.Fprintf(w, "%-16s %-12s no success for %4.1f s\n", f, n.Name, p.longest().Seconds())
+		fmt.Fprintf(w, "%-16s %-12s no success for %4.1f s\n", f, name, p.longest().Seconds())
 		rest(ctx, time.Second)
 	}
 	return nil
 }
 
-// victim is the node to be broken: of MySQL the one that takes writes.
-func victim(ctx context.Context, c *servers.Cluster, f fault, rng *rand.Rand) (*servers.Node, error) {
+// breakAndMend breaks nodes for a while.
+func breakAndMend(ctx context.Context, c *servers.Cluster, f fault, nodes []*servers.Node, d time.Duration) error {
+	for _, n := range nodes {
+		broken := n.Kill
+		if f.pause {
+			broken = n.Pause
+		}
+		if err := broken(); err != nil {
+			return err
+		}
+	}
+	rest(ctx, d)
+	if f.pause {
+		return nodes[0].Resume()
+	}
+	return c.Up(ctx, io.Discard, f.component)
+}
+
+// restart is a rolling restart.
+func restart(ctx context.Context, c *servers.Cluster, nodes []*servers.Node) error {
+	for _, n := range nodes {
+		if err := n.Stop(); err != nil {
+			return err
+		}
+		if err := c.Up(ctx, io.Discard, n.Component); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// victims are the nodes to be broken: of MySQL the one that takes writes.
+func victims(ctx context.Context, c *servers.Cluster, f fault, rng *rand.Rand) ([]*servers.Node, error) {
 	if f.component == "mysql" {
-		return c.Primary(ctx)
+		n, err := c.Primary(ctx)
+		return []*servers.Node{n}, err
 	}
 	nodes, err := c.Nodes(f.component)
 	if err != nil || len(nodes) == 0 {
 		return nil, errors.Join(fmt.Errorf("nothing of %s was started", f.component), err)
 	}
-	return nodes[rng.IntN(len(nodes))], nil
+	if f.all || f.rolling {
+		return nodes, nil
+	}
+	return []*servers.Node{nodes[rng.IntN(len(nodes))]}, nil
 }
 
 func rest(ctx context.Context, d time.Duration) {
