@@ -57,14 +57,6 @@ func NewLog(c Config, origin string, apply event.Apply, deadline time.Duration) 
 	return &Log{client: client, topic: c.Topic, origin: origin, apply: apply, wait: deadline, breaker: breaker{cool: deadline}}, nil
 }
 
-// Ping tells whether a broker answers.
-func (l *Log) Ping(ctx context.Context) error {
-	if err := l.client.Ping(ctx); err != nil {
-		return errs.E(errs.Busy, "kafka.Ping", errs.Code("log_unavailable"), err)
-	}
-	return nil
-}
-
 // Publish implements event.Log.
 func (l *Log) Publish(ctx context.Context, e event.Event) error {
 	return l.PublishAll(ctx, []event.Event{e})[0]
