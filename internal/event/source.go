@@ -5,10 +5,19 @@ import (
 	"time"
 )
 
+// Remembered is how long those who apply events know what became of each. An event that is older may have taken effect,
+// and so must not be brought back.
+const Remembered = 7 * 24 * time.Hour
+
+// Version of the form in which this program publishes events.
+const Version = "1"
+
 // Record is an event as it stands in a partition of a log that other processes apply.
 type Record struct {
 	Event
 	Offset int64
+	// Version of its form; nobody here can read one that is not Version.
+	Version string
 	// Published is when it was.
 	Published time.Time
 	// Origin is the address of the process that published it and waits for what becomes of it.

@@ -18,13 +18,14 @@ import (
 // transaction, refusals included: the second finds that and changes nothing (promise C6).
 
 const (
-	// appliedLive is how long it is remembered what became of a commit.
-	appliedLive = 7 * 24 * time.Hour
 	// recordLive is how old a record may be that nobody remembers. Its publisher has long given up or applied it directly;
-	// well before appliedLive, so that clocks may differ.
+	// well before event.Remembered is over, so that clocks may differ.
 	recordLive = 24 * time.Hour
 	// maxRecords in one call of ApplyBatch.
 	maxRecords = 5000
+	// maxForgotten in one transaction: a week's worth at once is more than a group of servers takes, and would hold up
+	// all who write.
+	maxForgotten = 5000
 )
 
 // ApplyBatch implements the RPC. It is errs.Stale when the partition is elsewhere than the caller thinks: another has
@@ -265,9 +266,17 @@ func (s *Service) forgetApplied(ctx context.Context) error {
 	if !s.SeveralWays {
 		return nil
 	}
-	old := s.now() - appliedLive.Milliseconds()
-	return errs.Wrap("filemeta.forgetApplied", s.DB.Write(ctx, func(tx *gorm.DB) error {
-		_, err := execute(tx, "DELETE FROM applied WHERE at < ?", old)
-		return err
-	}))
+	old := s.now() - event.Remembered.Milliseconds()
+	for {
+		var n int64
+		err := s.DB.Write(ctx, func(tx *gorm.DB) (err error) {
+			// MySQL takes a LIMIT in IN only from a table that was derived first.
+			n, err = execute(tx, `DELETE FROM applied WHERE id IN (SELECT id FROM (
+				SELECT id FROM applied WHERE at < ? ORDER BY at LIMIT ?) AS old)`, old, maxForgotten)
+			return err
+		})
+		if err != nil || n < maxForgotten {
+			return errs.Wrap("filemeta.forgetApplied", err)
+		}
+	}
 }

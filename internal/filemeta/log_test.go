@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"gorm.io/gorm"
 
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/event"
@@ -147,6 +148,41 @@ func TestOnePositionOfAPartition(t *testing.T) {
 	}
 	if p, err := l.Position(t.Context(), &filemetapb.PositionRequest{Topic: "t", Partition: 4}); err != nil || p.GetNext() != 0 {
 		t.Errorf("the position of another partition is %d, %v", p.GetNext(), err)
+	}
+}
+
+// What became of a commit is remembered for as long as anything may ask, then it goes, however much it is.
+func TestAppliedIsForgotten(t *testing.T) {
+	l := newLogged(t, 0)
+	rows := make([]int, 2*maxForgotten+1)
+	for i := range rows {
+		rows[i] = i
+	}
+	if err := l.DB.Write(t.Context(), func(tx *gorm.DB) error {
+		return insertAll(tx, "applied", "id, kind, code, field, node_id, created, at", rows, func(i int) []any {
+			return []any{fmt.Sprint("old", i), 0, "", "", 1, true, l.clock.Load()}
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	left := func() (n int64) {
+		if err := l.DB.Read(t.Context(), func(tx *gorm.DB) error {
+			return tx.Raw("SELECT count(*) FROM applied").Scan(&n).Error
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := left()
+	l.clock.Add((event.Remembered - time.Minute).Milliseconds())
+	if err := l.forgetApplied(t.Context()); err != nil || left() != before {
+		t.Errorf("%v, %d of %d are left before their time", err, left(), before)
+	}
+	l.clock.Add(2 * time.Minute.Milliseconds())
+	young := l.record("young", "/young", 1)
+	l.apply(young)
+	if err := l.forgetApplied(t.Context()); err != nil || left() != 1 {
+		t.Errorf("%v, %d are left, want 1", err, left())
 	}
 }
 

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -41,7 +42,18 @@ func (c *Commits) Position(ctx context.Context, topic string, partition int32) (
 // Apply implements event.Sink. What can never be applied is buried and the rest goes on: one bad record holds up
 // nobody (fault F44).
 func (c *Commits) Apply(ctx context.Context, b event.Batch) error {
-	return errs.Wrap("transfer.Apply", c.apply(ctx, b, make([]bool, len(b.Records))))
+	const op = errs.Op("transfer.Apply")
+	dead := make([]bool, len(b.Records))
+	for i, r := range b.Records {
+		if r.Version == event.Version {
+			continue
+		}
+		if err := c.bury(ctx, b, i, fmt.Sprintf("version %q, not %q", r.Version, event.Version)); err != nil {
+			return errs.Wrap(op, err)
+		}
+		dead[i] = true
+	}
+	return errs.Wrap(op, c.apply(ctx, b, dead))
 }
 
 // apply is Apply; dead tells which records are buried.

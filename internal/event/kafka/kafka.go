@@ -52,13 +52,11 @@ const (
 	headerVersion = "v"
 	// Of a dead letter.
 	headerReason    = "reason"
+	headerPublished = "published" // in milliseconds since 1970
 	headerTopic     = "topic"
 	headerPartition = "partition"
 	headerOffset    = "offset"
 )
-
-// version of the records that this program writes. It reads none that are newer.
-const version = "1"
 
 func header(r *kgo.Record, key string) string {
 	for _, h := range r.Headers {
@@ -69,7 +67,7 @@ func header(r *kgo.Record, key string) string {
 	return ""
 }
 
-func encode(topic, origin string, e event.Event) *kgo.Record {
+func encode(topic, version, origin string, e event.Event) *kgo.Record {
 	return &kgo.Record{
 		Topic: topic, Key: strconv.AppendInt(nil, e.Key, 10), Value: e.Payload,
 		Headers: []kgo.RecordHeader{
@@ -80,14 +78,10 @@ func encode(topic, origin string, e event.Event) *kgo.Record {
 
 func decode(r *kgo.Record) event.Record {
 	key, _ := strconv.ParseInt(string(r.Key), 10, 64) // whose commit it is the payload says, too
-	out := event.Record{
+	return event.Record{
 		Event:  event.Event{ID: header(r, headerID), Key: key, Payload: r.Value},
-		Offset: r.Offset, Published: r.Timestamp, Origin: header(r, headerOrigin),
+		Offset: r.Offset, Version: header(r, headerVersion), Published: r.Timestamp, Origin: header(r, headerOrigin),
 	}
-	if v := header(r, headerVersion); v != version {
-		out.ID = "" // what nobody here can read has no name, and so is refused
-	}
-	return out
 }
 
 var (

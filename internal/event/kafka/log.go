@@ -125,7 +125,7 @@ func (l *Log) publish(ctx context.Context, events []event.Event) (answers []erro
 		waits[i] = ch
 		l.waiting.Store(e.ID, ch)
 		defer l.waiting.CompareAndDelete(e.ID, ch)
-		l.client.TryProduce(context.WithoutCancel(ctx), encode(l.topic, l.origin, e), func(_ *kgo.Record, err error) {
+		l.client.TryProduce(context.WithoutCancel(ctx), encode(l.topic, event.Version, l.origin, e), func(_ *kgo.Record, err error) {
 			if err != nil {
 				tell(ch, errUnsent)
 			}

@@ -46,17 +46,23 @@ type worker struct {
 	topic     string
 	partition int32
 
-	// queue is what was fetched and not begun; who fetches waits when it is full, which is the back-pressure.
-	queue  chan fetched
 	cancel context.CancelFunc
 	done   chan struct{}
-	rest   []*kgo.Record
+	// rest is what the last batch had no room for.
+	rest []*kgo.Record
+
+	mu sync.Mutex
+	// queue is what was fetched and not begun. When it is full the partition is paused, which is the back-pressure: the
+	// others go on.
+	queue  [][]*kgo.Record
+	paused bool
+	gone   bool          // the partition is somebody else's
+	ready  chan struct{} // the queue has something
+	end    int64         // of the partition, when it was last fetched
 }
 
-type fetched struct {
-	records []*kgo.Record
-	end     int64 // of the partition, when they were fetched
-}
+// maxQueue of fetches, each of which has at most FetchMaxPartitionBytes, or one record.
+const maxQueue = 4
 
 // Run implements event.Source.
 func (s *Source) Run(ctx context.Context, to event.Sink) error {
@@ -129,11 +135,7 @@ func (s *Source) Run(ctx context.Context, to event.Sink) error {
 				workers[p.Partition] = w
 			}
 			mu.Unlock()
-			select {
-			case w.queue <- fetched{p.Records, p.HighWatermark}:
-			case <-w.done:
-			case <-ctx.Done():
-			}
+			w.give(p.Records, p.HighWatermark)
 		})
 	}
 }
@@ -142,7 +144,7 @@ func (s *Source) start(ctx context.Context, client *kgo.Client, to event.Sink, p
 	ctx, cancel := context.WithCancel(ctx)
 	w := &worker{
 		source: s, client: client, sink: to, topic: s.config.Topic, partition: partition,
-		queue: make(chan fetched, 4), cancel: cancel, done: make(chan struct{}),
+		ready: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	go w.run(ctx)
 	return w
@@ -152,22 +154,80 @@ func (s *Source) start(ctx context.Context, client *kgo.Client, to event.Sink, p
 func (w *worker) stop() {
 	w.cancel()
 	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = true
+	w.pause(false) // it would stay so if the partition came back
 }
+
+// give takes what was fetched.
+func (w *worker) give(records []*kgo.Record, end int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone {
+		return
+	}
+	w.queue, w.end = append(w.queue, records), end
+	if len(w.queue) >= maxQueue {
+		w.pause(true)
+	}
+	select {
+	case w.ready <- struct{}{}:
+	default: // it was said before
+	}
+}
+
+// pop gives the next of what was fetched; nil: there is nothing.
+func (w *worker) pop() []*kgo.Record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		return nil
+	}
+	records := w.queue[0]
+	w.queue = w.queue[1:]
+	if len(w.queue) == 0 {
+		w.pause(false)
+	}
+	return records
+}
+
+// pause ends or resumes the fetching of the partition. The caller holds mu.
+func (w *worker) pause(on bool) {
+	if on == w.paused {
+		return
+	}
+	w.paused = on
+	if this := map[string][]int32{w.topic: {w.partition}}; on {
+		w.client.PauseFetchPartitions(this)
+	} else {
+		w.client.ResumeFetchPartitions(this)
+	}
+}
+
+// showLag tells how much of the partition is not applied when all before at is.
+func (w *worker) showLag(at int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lag.WithLabelValues(w.label()).Set(float64(max(0, w.end-at)))
+}
+
+func (w *worker) label() string { return strconv.Itoa(int(w.partition)) }
 
 // retryMost is the longest time between two tries of a batch.
 const retryMost = 2 * time.Second
 
 func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
-	label := strconv.Itoa(int(w.partition))
-	defer lag.DeleteLabelValues(label)
+	defer lag.DeleteLabelValues(w.label())
 	at, retry, committed := int64(-1), 50*time.Millisecond, time.Now()
 	for {
-		records, end := w.next(ctx)
+		records := w.next(ctx)
 		if len(records) == 0 {
 			return
 		}
 		for len(records) > 0 {
+			w.showLag(records[0].Offset)
 			var err error
 			if at < 0 {
 				at, err = w.sink.Position(ctx, w.topic, w.partition)
@@ -185,7 +245,7 @@ func (w *worker) run(ctx context.Context) {
 					at, records, retry = b.Next, nil, 50*time.Millisecond
 					batchSize.Observe(float64(len(b.Records)))
 					applySeconds.Observe(time.Since(began).Seconds())
-					lag.WithLabelValues(label).Set(float64(max(0, end-at)))
+					w.showLag(at)
 					break
 				}
 			}
@@ -209,49 +269,33 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // next gathers the records of a batch; none: the worker ends.
-func (w *worker) next(ctx context.Context) (records []*kgo.Record, end int64) {
+func (w *worker) next(ctx context.Context) (records []*kgo.Record) {
 	g := w.source.gather
 	size := 0
-	take := func(from []*kgo.Record) bool {
-		for i, r := range from {
+	var over <-chan time.Time
+	for {
+		for i, r := range w.rest {
 			if len(records) > 0 && (len(records) >= g.Records || size+len(r.Value) > g.Bytes) {
-				w.rest = from[i:]
-				return false
+				w.rest = w.rest[i:]
+				return records
 			}
 			records = append(records, r)
 			size += len(r.Value)
 		}
-		return true
-	}
-	rest := w.rest
-	w.rest = nil
-	if !take(rest) {
-		return records, 0
-	}
-	if len(records) == 0 {
-		select {
-		case f := <-w.queue:
-			end = f.end
-			if !take(f.records) {
-				return records, end
-			}
-		case <-ctx.Done():
-			return nil, 0
+		if w.rest = w.pop(); len(w.rest) > 0 {
+			continue
 		}
-	}
-	wait := time.NewTimer(g.Wait)
-	defer wait.Stop()
-	for {
+		if len(records) > 0 && over == nil {
+			wait := time.NewTimer(g.Wait)
+			defer wait.Stop()
+			over = wait.C
+		}
 		select {
-		case f := <-w.queue:
-			end = f.end
-			if !take(f.records) {
-				return records, end
-			}
-		case <-wait.C:
-			return records, end
+		case <-w.ready:
+		case <-over:
+			return records
 		case <-ctx.Done():
-			return nil, 0
+			return nil
 		}
 	}
 }
@@ -272,9 +316,10 @@ func (s *Source) Bury(ctx context.Context, topic string, partition int32, r even
 	if s.dead != nil {
 		return errs.E(errs.Internal, "kafka.Bury", s.dead)
 	}
-	letter := encode(s.config.DeadLetters, r.Origin, r.Event)
+	letter := encode(s.config.DeadLetters, r.Version, r.Origin, r.Event)
 	letter.Headers = append(letter.Headers,
-		kgo.RecordHeader{Key: headerReason, Value: []byte(reason)}, kgo.RecordHeader{Key: headerTopic, Value: []byte(topic)},
+		kgo.RecordHeader{Key: headerReason, Value: []byte(reason)},
+		kgo.RecordHeader{Key: headerPublished, Value: strconv.AppendInt(nil, r.Published.UnixMilli(), 10)}, kgo.RecordHeader{Key: headerTopic, Value: []byte(topic)},
 		kgo.RecordHeader{Key: headerPartition, Value: strconv.AppendInt(nil, int64(partition), 10)},
 		kgo.RecordHeader{Key: headerOffset, Value: strconv.AppendInt(nil, r.Offset, 10)})
 	if err := s.bury.ProduceSync(ctx, letter).FirstErr(); err != nil {

@@ -51,7 +51,11 @@ func Prepare(ctx context.Context, c Config, l Layout) ([]Topic, error) {
 		"retention.bytes": kadm.StringPtr("-1"), "message.timestamp.type": kadm.StringPtr("LogAppendTime"),
 	}
 	var all []Topic
-	for name, partitions := range map[string]int32{c.Topic: l.Partitions, c.DeadLetters: 1} {
+	for _, one := range []struct {
+		name       string
+		partitions int32
+	}{{c.Topic, l.Partitions}, {c.DeadLetters, 1}} {
+		name, partitions := one.name, one.partitions
 		t := Topic{Name: name, Partitions: int(partitions), Differs: []string{}}
 		_, err := admin.CreateTopic(ctx, partitions, l.Replicas, settings, name)
 		switch {
@@ -66,7 +70,6 @@ func Prepare(ctx context.Context, c Config, l Layout) ([]Topic, error) {
 		}
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b Topic) int { return len(a.Name) - len(b.Name) })
 	return all, nil
 }
 
@@ -104,8 +107,11 @@ type DeadLetter struct {
 	Offset int64     `json:"offset"`
 	Buried time.Time `json:"buried"`
 	Reason string    `json:"reason"`
-	ID     string    `json:"id"`
-	Drive  int64     `json:"drive"`
+	// Published is when it was put into the topic it came from.
+	Published time.Time `json:"published"`
+	Version   string    `json:"version"`
+	ID        string    `json:"id"`
+	Drive     int64     `json:"drive"`
 	// Topic, Partition and At are where it came from.
 	Topic     string `json:"topic"`
 	Partition string `json:"partition"`
@@ -154,7 +160,7 @@ func Letters(ctx context.Context, c Config, from int64, fn func(DeadLetter) erro
 			next = r.Offset + 1
 			e := decode(r)
 			if err := fn(DeadLetter{
-				Offset: r.Offset, Buried: r.Timestamp, Reason: header(r, headerReason), ID: header(r, headerID), Drive: e.Key,
+				Offset: r.Offset, Buried: r.Timestamp, Reason: header(r, headerReason), Published: publishedAt(r), Version: e.Version, ID: e.ID, Drive: e.Key,
 				Topic: header(r, headerTopic), Partition: header(r, headerPartition), At: header(r, headerOffset), Payload: r.Value,
 			}); err != nil {
 				return err
@@ -164,15 +170,30 @@ func Letters(ctx context.Context, c Config, from int64, fn func(DeadLetter) erro
 	return nil
 }
 
-// Replay publishes a dead letter again, as it was: who applies it may know by now what to do with it.
+// publishedAt tells when a dead letter was published; the beginning of time when it does not say.
+func publishedAt(r *kgo.Record) time.Time {
+	ms, _ := strconv.ParseInt(header(r, headerPublished), 10, 64)
+	return time.UnixMilli(ms).UTC()
+}
+
+// replayLive is how old a dead letter may be that is published again. It may take effect a day later, and must still be
+// known then if it has taken effect before.
+const replayLive = event.Remembered - 24*time.Hour
+
+// Replay publishes a dead letter again, as it was: who applies it may know by now what to do with it. It is errs.Conflict
+// when it is so old that nobody knows any more whether it took effect by another way.
 func Replay(ctx context.Context, c Config, d DeadLetter) error {
 	const op = errs.Op("kafka.Replay")
+	if time.Since(d.Published) > replayLive {
+		return errs.E(errs.Conflict, op, fmt.Errorf("it was published at %s: after %s nobody knows whether it took effect",
+			d.Published.Format(time.RFC3339), replayLive))
+	}
 	client, err := kgo.NewClient(append(c.options(), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
 		return errs.E(errs.Internal, op, err)
 	}
 	defer client.Close()
-	if err := client.ProduceSync(ctx, encode(c.Topic, "", event.Event{ID: d.ID, Key: d.Drive, Payload: d.Payload})).FirstErr(); err != nil {
+	if err := client.ProduceSync(ctx, encode(c.Topic, d.Version, "", event.Event{ID: d.ID, Key: d.Drive, Payload: d.Payload})).FirstErr(); err != nil {
 		return errs.E(errs.Busy, op, err)
 	}
 	return nil
