@@ -127,20 +127,14 @@ func resultLost(t *testing.T, c Config) {
 		t.Error(err)
 	}
 	w.sink.lost.Store(false)
-	wait(t, func() bool { return w.answers(nth(2, 0)) })
-	if err := w.Publish(t.Context(), nth(1, 1)); err != nil {
-		t.Error(err)
-	}
+	// The partition itself goes on; that the direct way does would not tell.
+	n := uint64(1)
+	wait(t, func() bool {
+		n++
+		return w.answers(nth(1, n-1))
+	})
+	inOrder(t, r, 1, n)
 	once(t, r)
-	var of1 []uint64
-	for _, e := range r.Applied() {
-		if e.Key == 1 {
-			of1 = append(of1, binary.BigEndian.Uint64(e.Payload))
-		}
-	}
-	if !slices.Equal(of1, []uint64{0, 1}) {
-		t.Errorf("events %v of key 1, want 0 and 1", of1)
-	}
 	w.sink.mu.Lock()
 	defer w.sink.mu.Unlock()
 	if w.sink.stale == 0 {
