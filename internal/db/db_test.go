@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -164,6 +165,24 @@ func TestSequence(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A context that ends while its transaction begins leaves none open behind it, in which all others would fail for ever.
+func TestEndsWhileItBegins(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if err := d.Migrate(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	insert := func(tx *gorm.DB) error { return tx.Exec("UPDATE sequences SET next = next + 1").Error }
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*time.Microsecond)
+		_ = d.Write(ctx, insert) // ends at any moment
+		cancel()
+		if err := d.Write(t.Context(), insert); err != nil {
+			t.Fatalf("after one that had %d µs: %v", i, err)
+		}
+	}
 }
 
 // A transaction whose context ends, or whose function panics, is undone, and the next one finds a clean session.

@@ -235,7 +235,9 @@ func (p *sessions) transaction(ctx context.Context, fn func(tx *gorm.DB) error) 
 		// A connection that has lain idle may have been closed at its other end. Nothing was done on it yet.
 		if err := s.control(ctx, p.begin); err == nil {
 			return s.run(ctx, p.gorm, fn)
-		} else if !p.server || ctx.Err() != nil {
+		} else if !p.server {
+			return s.unbegun(ctx, err)
+		} else if ctx.Err() != nil {
 			return err
 		} else {
 			_ = s.discard(err)
@@ -250,9 +252,16 @@ func (p *sessions) transaction(ctx context.Context, fn func(tx *gorm.DB) error) 
 		if p.server {
 			return s.discard(err)
 		}
-		return err
+		return s.unbegun(ctx, err)
 	}
 	return s.run(ctx, p.gorm, fn)
+}
+
+// unbegun leaves SQLite's session without a transaction after its beginning failed: a context that ends at that moment
+// is an error, though SQLite may have begun. That there is none to undo is an error, too, and the usual one.
+func (s *session) unbegun(ctx context.Context, cause error) error {
+	_ = s.control(context.WithoutCancel(ctx), "ROLLBACK")
+	return cause
 }
 
 // queue is how long a transaction waits for one of a server's connections. When all are busy for longer, more callers in
