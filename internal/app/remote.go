@@ -111,6 +111,15 @@ func (r *remote) List(ctx context.Context, fn func(blob.Entry) error) error {
 	return s.List(ctx, fn)
 }
 
+// ListPart implements blob.PartLister.
+func (r *remote) ListPart(ctx context.Context, first byte, fn func(blob.Entry) error) error {
+	s, err := r.use(ctx)
+	if err != nil {
+		return err
+	}
+	return blob.ListPart(ctx, s, first, fn)
+}
+
 // Check implements blob.Store.
 func (r *remote) Check(ctx context.Context) error {
 	s, err := r.use(ctx)

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"DeleteByAge", deleteByAge},
 		{"DeleteExactly", deleteExactly},
 		{"ListEnds", listEnds},
+		{"ListPart", listPart},
 		{"Together", together},
 		{"ManySmall", manySmall},
 	} {
@@ -310,6 +311,48 @@ func listEnds(t *testing.T, s blob.Store) {
 	cancel()
 	if err := s.List(ctx, func(blob.Entry) error { return nil }); !errs.Is(errs.Canceled, err) {
 		t.Errorf("List with a context that has ended = %v", err)
+	}
+}
+
+// What the parts list is what is listed as a whole, each blob in the part of its digest, once.
+func listPart(t *testing.T, s blob.Store) {
+	if _, ok := s.(blob.PartLister); !ok {
+		t.Fatal("the store lists no parts")
+	}
+	want := make(map[blob.Ref]time.Time)
+	for i, size := range []int64{0, 1, 100, 70_000, blob.BlockSize + 1} {
+		put(t, s, Bytes(int64(i), size))
+	}
+	ends := 0
+	for i := int64(5); ends < 4; i++ { // some at either end
+		if data := Bytes(i, 100); DigestOf(data)[0]+1 <= 1 {
+			put(t, s, data)
+			ends++
+		}
+	}
+	if err := s.List(t.Context(), func(e blob.Entry) error { want[e.Ref] = e.PutAt; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for first := range blob.Parts {
+		if err := blob.ListPart(t.Context(), s, byte(first), func(e blob.Entry) error {
+			n++
+			if at, ok := want[e.Ref]; !ok || !at.Equal(e.PutAt) || e.Foreign != "" || int(e.Digest[0]) != first {
+				t.Errorf("part %d: %+v", first, e)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != len(want) || n < 9 {
+		t.Errorf("%d blobs in the parts, %d in all", n, len(want))
+	}
+	stop := errors.New("enough")
+	for ref := range want {
+		if err := blob.ListPart(t.Context(), s, ref.Digest[0], func(blob.Entry) error { return stop }); !errors.Is(err, stop) {
+			t.Errorf("ListPart = %v, want the caller's error", err)
+		}
 	}
 }
 

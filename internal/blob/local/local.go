@@ -207,10 +207,28 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 // List implements blob.Store. Sums without their blob, which a crash can leave, are listed as a blob of size 0,
 // so that they are collected like one. A blob that becomes a row while it is listed as a file may come twice.
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
+	return s.list(ctx, 0, 0xff, s.small.list, fn)
+}
+
+// ListPart implements blob.PartLister.
+func (s *Store) ListPart(ctx context.Context, first byte, fn func(blob.Entry) error) error {
+	rows := func(ctx context.Context, fn func(blob.Entry) error) error { return s.small.listPart(ctx, first, fn) }
+	return s.list(ctx, first, first, rows, func(e blob.Entry) error {
+		if e.Foreign != "" {
+			return nil
+		}
+		return fn(e)
+	})
+}
+
+// list is List for the files whose digests begin with a byte from first to last, and for rows.
+func (s *Store) list(ctx context.Context, first, last byte, rows func(context.Context, func(blob.Entry) error) error,
+	fn func(blob.Entry) error,
+) error {
 	const op = errs.Op("local.Store.List")
 	var refused error
 	younger := make(map[blob.Digest]time.Time) // when files were put whose rows are older
-	err := s.listFiles(ctx, func(e blob.Entry) error {
+	err := s.listFiles(ctx, first, last, func(e blob.Entry) error {
 		if e.Foreign == "" && e.Size <= smallLimit {
 			at, isRow, err := s.small.putAt(e.Digest)
 			if err != nil {
@@ -227,7 +245,7 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 		return refused
 	})
 	if err == nil {
-		err = s.small.list(ctx, func(e blob.Entry) error {
+		err = rows(ctx, func(e blob.Entry) error {
 			if at, ok := younger[e.Digest]; ok && at.After(e.PutAt) {
 				e.PutAt = at
 			}
@@ -241,8 +259,8 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 	return diskError(op, err)
 }
 
-func (s *Store) listFiles(ctx context.Context, fn func(blob.Entry) error) error {
-	for i := range 256 {
+func (s *Store) listFiles(ctx context.Context, first, last byte, fn func(blob.Entry) error) error {
+	for i := int(first); i <= int(last); i++ {
 		dir := fmt.Sprintf("%02x", i)
 		files, err := fs.ReadDir(s.root.FS(), dir)
 		if err != nil {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -144,6 +145,7 @@ const (
 	getData = iota
 	getTime
 	getPage
+	getPart
 )
 
 var readQueries = []string{
@@ -151,6 +153,7 @@ var readQueries = []string{
 	getTime: "SELECT put_at FROM blobs WHERE digest = ?",
 	// The length of a value is in its row's header: this does not read the bytes.
 	getPage: "SELECT rowid, digest, put_at, length(data) FROM blobs WHERE rowid > ? ORDER BY rowid LIMIT 500",
+	getPart: "SELECT rowid, digest, put_at, length(data) FROM blobs WHERE digest > ? AND digest < ? ORDER BY digest LIMIT 500",
 }
 
 func (s *small) openReader() (*conn, error) {
@@ -162,14 +165,14 @@ func (s *small) openReader() (*conn, error) {
 }
 
 // query runs a statement of a reader and calls fn with each row. What a row holds is fn's to keep.
-func (s *small) query(statement int, arg driver.Value, columns int, fn func(row []driver.Value) error) error {
+func (s *small) query(statement int, values []driver.NamedValue, columns int, fn func(row []driver.Value) error) error {
 	r, ok := <-s.readers
 	if !ok {
 		return errClosed
 	}
 	defer func() { s.readers <- r }()
 	// Not the caller's context: a read takes microseconds, and watching for its end as long again.
-	rows, err := r.stmts[statement].QueryContext(context.Background(), args(arg))
+	rows, err := r.stmts[statement].QueryContext(context.Background(), values)
 	if err != nil {
 		return err
 	}
@@ -188,7 +191,7 @@ func (s *small) query(statement int, arg driver.Value, columns int, fn func(row 
 // get gives the bytes of a blob, or fs.ErrNotExist.
 func (s *small) get(d blob.Digest) (data []byte, err error) {
 	found := false
-	err = s.query(getData, d[:], 1, func(row []driver.Value) error {
+	err = s.query(getData, args(d[:]), 1, func(row []driver.Value) error {
 		found = true
 		data, _ = row[0].([]byte)
 		return nil
@@ -201,7 +204,7 @@ func (s *small) get(d blob.Digest) (data []byte, err error) {
 
 // putAt tells when a blob was last put, and whether it is there.
 func (s *small) putAt(d blob.Digest) (at time.Time, found bool, err error) {
-	err = s.query(getTime, d[:], 1, func(row []driver.Value) error {
+	err = s.query(getTime, args(d[:]), 1, func(row []driver.Value) error {
 		ns, _ := row[0].(int64)
 		at, found = time.Unix(0, ns), true
 		return nil
@@ -209,21 +212,43 @@ func (s *small) putAt(d blob.Digest) (at time.Time, found bool, err error) {
 	return at, found, err
 }
 
-// list calls fn for every blob until it fails. It reads in pages: one long read would keep the log from being
-// emptied all the while.
+// list calls fn for every blob until it fails.
 func (s *small) list(ctx context.Context, fn func(blob.Entry) error) error {
 	last := int64(0)
+	return s.pages(ctx, func() (int, []driver.NamedValue) { return getPage, args(last) }, func(id int64, _ blob.Digest) bool {
+		forward := id > last
+		last = id
+		return forward
+	}, fn)
+}
+
+// listPart is list for the blobs whose digest begins with a byte.
+func (s *small) listPart(ctx context.Context, first byte, fn func(blob.Entry) error) error {
+	after := []byte{first}                                                          // before all of them,
+	end := append([]byte{first}, bytes.Repeat([]byte{0xff}, len(blob.Digest{}))...) // and this is behind them
+	return s.pages(ctx, func() (int, []driver.NamedValue) { return getPart, args(after, end) }, func(_ int64, d blob.Digest) bool {
+		forward := bytes.Compare(d[:], after) > 0
+		after = d[:]
+		return forward
+	}, fn)
+}
+
+// pages calls fn for every blob of the pages that next selects, until one is empty or fn fails. passed is told of each, and
+// says whether it is behind those before. One long read would keep the log from being emptied all the while.
+func (s *small) pages(ctx context.Context, next func() (int, []driver.NamedValue), passed func(int64, blob.Digest) bool,
+	fn func(blob.Entry) error,
+) error {
 	for {
 		var page []blob.Entry
-		err := s.query(getPage, last, 4, func(row []driver.Value) error {
+		statement, values := next()
+		err := s.query(statement, values, 4, func(row []driver.Value) error {
 			id, _ := row[0].(int64)
 			digest, _ := row[1].([]byte)
 			at, _ := row[2].(int64)
 			size, _ := row[3].(int64)
-			if len(digest) != len(blob.Digest{}) || id <= last {
-				return errs.E(errs.Corrupt, "local.small.list", "a row that is no blob")
+			if len(digest) != len(blob.Digest{}) || !passed(id, blob.Digest(digest)) {
+				return errs.E(errs.Corrupt, "local.small.pages", "a row that is no blob")
 			}
-			last = id
 			ref := blob.Ref{Digest: blob.Digest(digest), Size: size}
 			page = append(page, blob.Entry{Info: blob.Info{Ref: ref, PutAt: time.Unix(0, at)}})
 			return nil
@@ -233,7 +258,7 @@ func (s *small) list(ctx context.Context, fn func(blob.Entry) error) error {
 		}
 		for _, e := range page {
 			if err := ctx.Err(); err != nil {
-				return errs.Wrap("local.small.list", err)
+				return errs.Wrap("local.small.pages", err)
 			}
 			if err := fn(e); err != nil {
 				return err

@@ -61,9 +61,21 @@ func (s *Store) Delete(_ context.Context, d blob.Digest, putBefore time.Time) (b
 
 // List implements blob.Store.
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
+	return s.list(ctx, func(blob.Digest) bool { return true }, fn)
+}
+
+// ListPart implements blob.PartLister.
+func (s *Store) ListPart(ctx context.Context, first byte, fn func(blob.Entry) error) error {
+	return s.list(ctx, func(d blob.Digest) bool { return d[0] == first }, fn)
+}
+
+func (s *Store) list(ctx context.Context, of func(blob.Digest) bool, fn func(blob.Entry) error) error {
 	s.mu.Lock()
 	entries := make([]blob.Entry, 0, len(s.blobs))
 	for d, b := range s.blobs {
+		if !of(d) {
+			continue
+		}
 		entries = append(entries, blob.Entry{Info: blob.Info{Ref: blob.Ref{Digest: d, Size: int64(len(b.data))}, PutAt: b.putAt}})
 	}
 	s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -205,6 +206,23 @@ func (s *Store) tidy(ctx context.Context, gens []generation) {
 
 // List implements blob.Store. A blob was put when its youngest generation was.
 func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
+	return s.list(ctx, s.listFolders, fn)
+}
+
+// ListPart implements blob.PartLister.
+func (s *Store) ListPart(ctx context.Context, first byte, fn func(blob.Entry) error) error {
+	return s.list(ctx, func(ctx context.Context, fn func(Object) error) error {
+		return s.bucket.List(ctx, fmt.Sprintf("%s%02x/", blobsFolder, first), "", fn)
+	}, func(e blob.Entry) error {
+		if e.Foreign != "" {
+			return nil
+		}
+		return fn(e)
+	})
+}
+
+// list is List for what objects gives, in the order of the keys.
+func (s *Store) list(ctx context.Context, objects func(context.Context, func(Object) error) error, fn func(blob.Entry) error) error {
 	const op = errs.Op("object.List")
 	var last blob.Info // of the blob whose generations are coming
 	emit := func() error {
@@ -214,7 +232,7 @@ func (s *Store) List(ctx context.Context, fn func(blob.Entry) error) error {
 		return fn(blob.Entry{Info: last})
 	}
 	var stopped error
-	err := s.listFolders(ctx, func(o Object) error {
+	err := objects(ctx, func(o Object) error {
 		if err := ctx.Err(); err != nil {
 			return errs.Wrap(op, err)
 		}
