@@ -151,8 +151,17 @@ func (s *Service) Referenced(ctx context.Context, req *filemetapb.ReferencedRequ
 	if len(req.GetDigests()) == 0 {
 		return resp, nil
 	}
+	const among = "SELECT DISTINCT digest FROM versions WHERE digest IN ?"
 	err := s.DB.Read(ctx, func(tx *gorm.DB) error {
-		return tx.Raw("SELECT DISTINCT digest FROM versions WHERE digest IN ?", req.GetDigests()).Scan(&resp.Digests).Error
+		drive := req.GetDrive()
+		if drive == 0 {
+			return tx.Raw(among, req.GetDigests()).Scan(&resp.Digests).Error
+		}
+		err := tx.Raw(among+" AND drive_id = ?", req.GetDigests(), drive).Scan(&resp.Digests).Error
+		if err != nil || len(resp.GetDigests()) == 0 {
+			return err
+		}
+		return tx.Raw(among+" AND drive_id <> ?", resp.GetDigests(), drive).Scan(&resp.Shared).Error
 	})
 	if err != nil {
 		return nil, errs.Wrap(op, err)

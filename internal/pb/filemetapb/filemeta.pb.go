@@ -176,6 +176,55 @@ func (Verdict) EnumDescriptor() ([]byte, []int) {
 	return file_filemeta_proto_rawDescGZIP(), []int{2}
 }
 
+type MigrationState int32
+
+const (
+	MigrationState_MIGRATION_STATE_RUNNING   MigrationState = 0
+	MigrationState_MIGRATION_STATE_DONE      MigrationState = 1
+	MigrationState_MIGRATION_STATE_CANCELLED MigrationState = 2
+)
+
+// Enum value maps for MigrationState.
+var (
+	MigrationState_name = map[int32]string{
+		0: "MIGRATION_STATE_RUNNING",
+		1: "MIGRATION_STATE_DONE",
+		2: "MIGRATION_STATE_CANCELLED",
+	}
+	MigrationState_value = map[string]int32{
+		"MIGRATION_STATE_RUNNING":   0,
+		"MIGRATION_STATE_DONE":      1,
+		"MIGRATION_STATE_CANCELLED": 2,
+	}
+)
+
+func (x MigrationState) Enum() *MigrationState {
+	p := new(MigrationState)
+	*p = x
+	return p
+}
+
+func (x MigrationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MigrationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_filemeta_proto_enumTypes[3].Descriptor()
+}
+
+func (MigrationState) Type() protoreflect.EnumType {
+	return &file_filemeta_proto_enumTypes[3]
+}
+
+func (x MigrationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MigrationState.Descriptor instead.
+func (MigrationState) EnumDescriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{3}
+}
+
 // Actor is who asks. filemeta decides what they may see.
 type Actor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2414,8 +2463,10 @@ func (x *ScanBlobsResponse) GetBlobs() []*Blob {
 }
 
 type ReferencedRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Digests       [][]byte               `protobuf:"bytes,1,rep,name=digests,proto3" json:"digests,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Digests [][]byte               `protobuf:"bytes,1,rep,name=digests,proto3" json:"digests,omitempty"`
+	// Of versions in this drive only; 0: of all.
+	Drive         int64 `protobuf:"varint,2,opt,name=drive,proto3" json:"drive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2457,9 +2508,18 @@ func (x *ReferencedRequest) GetDigests() [][]byte {
 	return nil
 }
 
+func (x *ReferencedRequest) GetDrive() int64 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
 type ReferencedResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Digests       [][]byte               `protobuf:"bytes,1,rep,name=digests,proto3" json:"digests,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Digests [][]byte               `protobuf:"bytes,1,rep,name=digests,proto3" json:"digests,omitempty"`
+	// With a drive: those of digests that versions in other drives refer to, too.
+	Shared        [][]byte `protobuf:"bytes,2,rep,name=shared,proto3" json:"shared,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2501,6 +2561,800 @@ func (x *ReferencedResponse) GetDigests() [][]byte {
 	return nil
 }
 
+func (x *ReferencedResponse) GetShared() [][]byte {
+	if x != nil {
+		return x.Shared
+	}
+	return nil
+}
+
+type StartMigrationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of two stores.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To   string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Content of this drive alone; 0: of all.
+	Drive int64 `protobuf:"varint,3,opt,name=drive,proto3" json:"drive,omitempty"`
+	// Bounds of the size of what moves, in bytes; 0: none.
+	MinSize int64 `protobuf:"varint,4,opt,name=min_size,json=minSize,proto3" json:"min_size,omitempty"`
+	MaxSize int64 `protobuf:"varint,5,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
+	// Bytes a second by all processes together; 0: no bound.
+	Rate int64 `protobuf:"varint,6,opt,name=rate,proto3" json:"rate,omitempty"`
+	// How many blobs a process moves at once.
+	Width         int32 `protobuf:"varint,7,opt,name=width,proto3" json:"width,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartMigrationRequest) Reset() {
+	*x = StartMigrationRequest{}
+	mi := &file_filemeta_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartMigrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartMigrationRequest) ProtoMessage() {}
+
+func (x *StartMigrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartMigrationRequest.ProtoReflect.Descriptor instead.
+func (*StartMigrationRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StartMigrationRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *StartMigrationRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *StartMigrationRequest) GetDrive() int64 {
+	if x != nil {
+		return x.Drive
+	}
+	return 0
+}
+
+func (x *StartMigrationRequest) GetMinSize() int64 {
+	if x != nil {
+		return x.MinSize
+	}
+	return 0
+}
+
+func (x *StartMigrationRequest) GetMaxSize() int64 {
+	if x != nil {
+		return x.MaxSize
+	}
+	return 0
+}
+
+func (x *StartMigrationRequest) GetRate() int64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *StartMigrationRequest) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+// Migration is one, with what has been saved of it.
+type Migration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	What  *StartMigrationRequest `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
+	State MigrationState         `protobuf:"varint,3,opt,name=state,proto3,enum=gopan.filemeta.v1.MigrationState" json:"state,omitempty"`
+	// Milliseconds since 1970; ended 0: it runs.
+	CreatedAt int64 `protobuf:"varint,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	EndedAt   int64 `protobuf:"varint,5,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// Of all its parts together.
+	Counts    *MigrationCounts `protobuf:"bytes,6,opt,name=counts,proto3" json:"counts,omitempty"`
+	Parts     int32            `protobuf:"varint,7,opt,name=parts,proto3" json:"parts,omitempty"`
+	PartsDone int32            `protobuf:"varint,8,opt,name=parts_done,json=partsDone,proto3" json:"parts_done,omitempty"`
+	// How many processes hold parts now.
+	Holders int32 `protobuf:"varint,9,opt,name=holders,proto3" json:"holders,omitempty"`
+	// What ended the last attempt at a part that waits now; empty: nothing.
+	Error         string `protobuf:"bytes,10,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Migration) Reset() {
+	*x = Migration{}
+	mi := &file_filemeta_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Migration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Migration) ProtoMessage() {}
+
+func (x *Migration) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Migration.ProtoReflect.Descriptor instead.
+func (*Migration) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Migration) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Migration) GetWhat() *StartMigrationRequest {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *Migration) GetState() MigrationState {
+	if x != nil {
+		return x.State
+	}
+	return MigrationState_MIGRATION_STATE_RUNNING
+}
+
+func (x *Migration) GetCreatedAt() int64 {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return 0
+}
+
+func (x *Migration) GetEndedAt() int64 {
+	if x != nil {
+		return x.EndedAt
+	}
+	return 0
+}
+
+func (x *Migration) GetCounts() *MigrationCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *Migration) GetParts() int32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *Migration) GetPartsDone() int32 {
+	if x != nil {
+		return x.PartsDone
+	}
+	return 0
+}
+
+func (x *Migration) GetHolders() int32 {
+	if x != nil {
+		return x.Holders
+	}
+	return 0
+}
+
+func (x *Migration) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type MigrationCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Moved.
+	Blobs int64 `protobuf:"varint,1,opt,name=blobs,proto3" json:"blobs,omitempty"`
+	Bytes int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Not moved, as no version refers to them.
+	Left int64 `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`
+	// Not moved, as versions in other drives refer to them, too.
+	Shared int64 `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	// Moved, and in the first store, too.
+	Kept int64 `protobuf:"varint,5,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Not moved, as they are damaged, and what is wrong with the first of them.
+	Damaged       int64      `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	Problems      []*Problem `protobuf:"bytes,7,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MigrationCounts) Reset() {
+	*x = MigrationCounts{}
+	mi := &file_filemeta_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MigrationCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MigrationCounts) ProtoMessage() {}
+
+func (x *MigrationCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MigrationCounts.ProtoReflect.Descriptor instead.
+func (*MigrationCounts) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *MigrationCounts) GetBlobs() int64 {
+	if x != nil {
+		return x.Blobs
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetShared() int64 {
+	if x != nil {
+		return x.Shared
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetDamaged() int64 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+func (x *MigrationCounts) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+type ListMigrationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of them; 0: all.
+	Id            int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMigrationsRequest) Reset() {
+	*x = ListMigrationsRequest{}
+	mi := &file_filemeta_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMigrationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMigrationsRequest) ProtoMessage() {}
+
+func (x *ListMigrationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMigrationsRequest.ProtoReflect.Descriptor instead.
+func (*ListMigrationsRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListMigrationsRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type ListMigrationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Migrations    []*Migration           `protobuf:"bytes,1,rep,name=migrations,proto3" json:"migrations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMigrationsResponse) Reset() {
+	*x = ListMigrationsResponse{}
+	mi := &file_filemeta_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMigrationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMigrationsResponse) ProtoMessage() {}
+
+func (x *ListMigrationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMigrationsResponse.ProtoReflect.Descriptor instead.
+func (*ListMigrationsResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListMigrationsResponse) GetMigrations() []*Migration {
+	if x != nil {
+		return x.Migrations
+	}
+	return nil
+}
+
+type CancelMigrationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelMigrationRequest) Reset() {
+	*x = CancelMigrationRequest{}
+	mi := &file_filemeta_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelMigrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelMigrationRequest) ProtoMessage() {}
+
+func (x *CancelMigrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelMigrationRequest.ProtoReflect.Descriptor instead.
+func (*CancelMigrationRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *CancelMigrationRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// MigrationPart is the blobs whose digest begins with a byte, and how far they are done.
+type MigrationPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 to 255.
+	Part int32 `protobuf:"varint,1,opt,name=part,proto3" json:"part,omitempty"`
+	// The digest up to which all is done; empty: nothing is.
+	After []byte `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// What is counted up to there.
+	Counts        *MigrationCounts `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
+	Done          bool             `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MigrationPart) Reset() {
+	*x = MigrationPart{}
+	mi := &file_filemeta_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MigrationPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MigrationPart) ProtoMessage() {}
+
+func (x *MigrationPart) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MigrationPart.ProtoReflect.Descriptor instead.
+func (*MigrationPart) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *MigrationPart) GetPart() int32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *MigrationPart) GetAfter() []byte {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *MigrationPart) GetCounts() *MigrationCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *MigrationPart) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+type TakeMigrationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: any.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Names this lease; no other has the same name.
+	Holder string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	// How long the lease lasts, in milliseconds.
+	Life int64 `protobuf:"varint,3,opt,name=life,proto3" json:"life,omitempty"`
+	// Not these.
+	Except        []int64 `protobuf:"varint,4,rep,packed,name=except,proto3" json:"except,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeMigrationRequest) Reset() {
+	*x = TakeMigrationRequest{}
+	mi := &file_filemeta_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeMigrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeMigrationRequest) ProtoMessage() {}
+
+func (x *TakeMigrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeMigrationRequest.ProtoReflect.Descriptor instead.
+func (*TakeMigrationRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *TakeMigrationRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *TakeMigrationRequest) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *TakeMigrationRequest) GetLife() int64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *TakeMigrationRequest) GetExcept() []int64 {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
+type TakeMigrationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: there is nothing to take.
+	Parts []*MigrationPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	// The migration that they are of, without its counts.
+	Migration     *Migration `protobuf:"bytes,2,opt,name=migration,proto3" json:"migration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeMigrationResponse) Reset() {
+	*x = TakeMigrationResponse{}
+	mi := &file_filemeta_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeMigrationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeMigrationResponse) ProtoMessage() {}
+
+func (x *TakeMigrationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeMigrationResponse.ProtoReflect.Descriptor instead.
+func (*TakeMigrationResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *TakeMigrationResponse) GetParts() []*MigrationPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *TakeMigrationResponse) GetMigration() *Migration {
+	if x != nil {
+		return x.Migration
+	}
+	return nil
+}
+
+type SaveMigrationRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Holder string                 `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	Life   int64                  `protobuf:"varint,3,opt,name=life,proto3" json:"life,omitempty"`
+	// Parts that have come further.
+	Parts []*MigrationPart `protobuf:"bytes,4,rep,name=parts,proto3" json:"parts,omitempty"`
+	// How many parts the lease still has after that; a lease that has fewer is Stale, unless it is given back.
+	Held int32 `protobuf:"varint,5,opt,name=held,proto3" json:"held,omitempty"`
+	// Give back what is still held.
+	Release bool `protobuf:"varint,6,opt,name=release,proto3" json:"release,omitempty"`
+	// Why it is given back before its end; empty: no failure.
+	Error         string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveMigrationRequest) Reset() {
+	*x = SaveMigrationRequest{}
+	mi := &file_filemeta_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveMigrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveMigrationRequest) ProtoMessage() {}
+
+func (x *SaveMigrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveMigrationRequest.ProtoReflect.Descriptor instead.
+func (*SaveMigrationRequest) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SaveMigrationRequest) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SaveMigrationRequest) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *SaveMigrationRequest) GetLife() int64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *SaveMigrationRequest) GetParts() []*MigrationPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *SaveMigrationRequest) GetHeld() int32 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *SaveMigrationRequest) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
+func (x *SaveMigrationRequest) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type SaveMigrationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The migration, without its counts.
+	Migration     *Migration `protobuf:"bytes,1,opt,name=migration,proto3" json:"migration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveMigrationResponse) Reset() {
+	*x = SaveMigrationResponse{}
+	mi := &file_filemeta_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveMigrationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveMigrationResponse) ProtoMessage() {}
+
+func (x *SaveMigrationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_filemeta_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveMigrationResponse.ProtoReflect.Descriptor instead.
+func (*SaveMigrationResponse) Descriptor() ([]byte, []int) {
+	return file_filemeta_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SaveMigrationResponse) GetMigration() *Migration {
+	if x != nil {
+		return x.Migration
+	}
+	return nil
+}
+
 type CheckTreeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Check the first drive whose id is greater.
@@ -2511,7 +3365,7 @@ type CheckTreeRequest struct {
 
 func (x *CheckTreeRequest) Reset() {
 	*x = CheckTreeRequest{}
-	mi := &file_filemeta_proto_msgTypes[40]
+	mi := &file_filemeta_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +3377,7 @@ func (x *CheckTreeRequest) String() string {
 func (*CheckTreeRequest) ProtoMessage() {}
 
 func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[40]
+	mi := &file_filemeta_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +3390,7 @@ func (x *CheckTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeRequest.ProtoReflect.Descriptor instead.
 func (*CheckTreeRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{40}
+	return file_filemeta_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CheckTreeRequest) GetAfterDrive() int64 {
@@ -2559,7 +3413,7 @@ type CheckTreeResponse struct {
 
 func (x *CheckTreeResponse) Reset() {
 	*x = CheckTreeResponse{}
-	mi := &file_filemeta_proto_msgTypes[41]
+	mi := &file_filemeta_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +3425,7 @@ func (x *CheckTreeResponse) String() string {
 func (*CheckTreeResponse) ProtoMessage() {}
 
 func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[41]
+	mi := &file_filemeta_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +3438,7 @@ func (x *CheckTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTreeResponse.ProtoReflect.Descriptor instead.
 func (*CheckTreeResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{41}
+	return file_filemeta_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CheckTreeResponse) GetDrive() int64 {
@@ -2626,7 +3480,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_filemeta_proto_msgTypes[42]
+	mi := &file_filemeta_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2638,7 +3492,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[42]
+	mi := &file_filemeta_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2651,7 +3505,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{42}
+	return file_filemeta_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Problem) GetCode() string {
@@ -2678,7 +3532,7 @@ type MissingSumsRequest struct {
 
 func (x *MissingSumsRequest) Reset() {
 	*x = MissingSumsRequest{}
-	mi := &file_filemeta_proto_msgTypes[43]
+	mi := &file_filemeta_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2690,7 +3544,7 @@ func (x *MissingSumsRequest) String() string {
 func (*MissingSumsRequest) ProtoMessage() {}
 
 func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[43]
+	mi := &file_filemeta_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2703,7 +3557,7 @@ func (x *MissingSumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MissingSumsRequest.ProtoReflect.Descriptor instead.
 func (*MissingSumsRequest) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{43}
+	return file_filemeta_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *MissingSumsRequest) GetAfter() []byte {
@@ -2728,7 +3582,7 @@ type PutSumsResponse struct {
 
 func (x *PutSumsResponse) Reset() {
 	*x = PutSumsResponse{}
-	mi := &file_filemeta_proto_msgTypes[44]
+	mi := &file_filemeta_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +3594,7 @@ func (x *PutSumsResponse) String() string {
 func (*PutSumsResponse) ProtoMessage() {}
 
 func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_filemeta_proto_msgTypes[44]
+	mi := &file_filemeta_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +3607,7 @@ func (x *PutSumsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSumsResponse.ProtoReflect.Descriptor instead.
 func (*PutSumsResponse) Descriptor() ([]byte, []int) {
-	return file_filemeta_proto_rawDescGZIP(), []int{44}
+	return file_filemeta_proto_rawDescGZIP(), []int{55}
 }
 
 var File_filemeta_proto protoreflect.FileDescriptor
@@ -2908,11 +3762,74 @@ const file_filemeta_proto_rawDesc = "" +
 	"\x05after\x18\x01 \x01(\fR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"B\n" +
 	"\x11ScanBlobsResponse\x12-\n" +
-	"\x05blobs\x18\x01 \x03(\v2\x17.gopan.filemeta.v1.BlobR\x05blobs\"-\n" +
+	"\x05blobs\x18\x01 \x03(\v2\x17.gopan.filemeta.v1.BlobR\x05blobs\"C\n" +
 	"\x11ReferencedRequest\x12\x18\n" +
-	"\adigests\x18\x01 \x03(\fR\adigests\".\n" +
+	"\adigests\x18\x01 \x03(\fR\adigests\x12\x14\n" +
+	"\x05drive\x18\x02 \x01(\x03R\x05drive\"F\n" +
 	"\x12ReferencedResponse\x12\x18\n" +
-	"\adigests\x18\x01 \x03(\fR\adigests\"3\n" +
+	"\adigests\x18\x01 \x03(\fR\adigests\x12\x16\n" +
+	"\x06shared\x18\x02 \x03(\fR\x06shared\"\xb1\x01\n" +
+	"\x15StartMigrationRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x14\n" +
+	"\x05drive\x18\x03 \x01(\x03R\x05drive\x12\x19\n" +
+	"\bmin_size\x18\x04 \x01(\x03R\aminSize\x12\x19\n" +
+	"\bmax_size\x18\x05 \x01(\x03R\amaxSize\x12\x12\n" +
+	"\x04rate\x18\x06 \x01(\x03R\x04rate\x12\x14\n" +
+	"\x05width\x18\a \x01(\x05R\x05width\"\xed\x02\n" +
+	"\tMigration\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12<\n" +
+	"\x04what\x18\x02 \x01(\v2(.gopan.filemeta.v1.StartMigrationRequestR\x04what\x127\n" +
+	"\x05state\x18\x03 \x01(\x0e2!.gopan.filemeta.v1.MigrationStateR\x05state\x12\x1d\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\x03R\tcreatedAt\x12\x19\n" +
+	"\bended_at\x18\x05 \x01(\x03R\aendedAt\x12:\n" +
+	"\x06counts\x18\x06 \x01(\v2\".gopan.filemeta.v1.MigrationCountsR\x06counts\x12\x14\n" +
+	"\x05parts\x18\a \x01(\x05R\x05parts\x12\x1d\n" +
+	"\n" +
+	"parts_done\x18\b \x01(\x05R\tpartsDone\x12\x18\n" +
+	"\aholders\x18\t \x01(\x05R\aholders\x12\x14\n" +
+	"\x05error\x18\n" +
+	" \x01(\tR\x05error\"\xcf\x01\n" +
+	"\x0fMigrationCounts\x12\x14\n" +
+	"\x05blobs\x18\x01 \x01(\x03R\x05blobs\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\x03R\x04left\x12\x16\n" +
+	"\x06shared\x18\x04 \x01(\x03R\x06shared\x12\x12\n" +
+	"\x04kept\x18\x05 \x01(\x03R\x04kept\x12\x18\n" +
+	"\adamaged\x18\x06 \x01(\x03R\adamaged\x126\n" +
+	"\bproblems\x18\a \x03(\v2\x1a.gopan.filemeta.v1.ProblemR\bproblems\"'\n" +
+	"\x15ListMigrationsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"V\n" +
+	"\x16ListMigrationsResponse\x12<\n" +
+	"\n" +
+	"migrations\x18\x01 \x03(\v2\x1c.gopan.filemeta.v1.MigrationR\n" +
+	"migrations\"(\n" +
+	"\x16CancelMigrationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"\x89\x01\n" +
+	"\rMigrationPart\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\x05R\x04part\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\fR\x05after\x12:\n" +
+	"\x06counts\x18\x03 \x01(\v2\".gopan.filemeta.v1.MigrationCountsR\x06counts\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\"j\n" +
+	"\x14TakeMigrationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x12\n" +
+	"\x04life\x18\x03 \x01(\x03R\x04life\x12\x16\n" +
+	"\x06except\x18\x04 \x03(\x03R\x06except\"\x8b\x01\n" +
+	"\x15TakeMigrationResponse\x126\n" +
+	"\x05parts\x18\x01 \x03(\v2 .gopan.filemeta.v1.MigrationPartR\x05parts\x12:\n" +
+	"\tmigration\x18\x02 \x01(\v2\x1c.gopan.filemeta.v1.MigrationR\tmigration\"\xce\x01\n" +
+	"\x14SaveMigrationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x12\n" +
+	"\x04life\x18\x03 \x01(\x03R\x04life\x126\n" +
+	"\x05parts\x18\x04 \x03(\v2 .gopan.filemeta.v1.MigrationPartR\x05parts\x12\x12\n" +
+	"\x04held\x18\x05 \x01(\x05R\x04held\x12\x18\n" +
+	"\arelease\x18\x06 \x01(\bR\arelease\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"S\n" +
+	"\x15SaveMigrationResponse\x12:\n" +
+	"\tmigration\x18\x01 \x01(\v2\x1c.gopan.filemeta.v1.MigrationR\tmigration\"3\n" +
 	"\x10CheckTreeRequest\x12\x1f\n" +
 	"\vafter_drive\x18\x01 \x01(\x03R\n" +
 	"afterDrive\"\x93\x01\n" +
@@ -2939,7 +3856,11 @@ const file_filemeta_proto_rawDesc = "" +
 	"\aVerdict\x12\x10\n" +
 	"\fVERDICT_USED\x10\x00\x12\x11\n" +
 	"\rVERDICT_WAITS\x10\x01\x12\x12\n" +
-	"\x0eVERDICT_DELETE\x10\x022\xb9\f\n" +
+	"\x0eVERDICT_DELETE\x10\x02*f\n" +
+	"\x0eMigrationState\x12\x1b\n" +
+	"\x17MIGRATION_STATE_RUNNING\x10\x00\x12\x18\n" +
+	"\x14MIGRATION_STATE_DONE\x10\x01\x12\x1d\n" +
+	"\x19MIGRATION_STATE_CANCELLED\x10\x022\x9e\x10\n" +
 	"\bFileMeta\x12E\n" +
 	"\aResolve\x12!.gopan.filemeta.v1.ResolveRequest\x1a\x17.gopan.filemeta.v1.Node\x12Y\n" +
 	"\n" +
@@ -2961,7 +3882,12 @@ const file_filemeta_proto_rawDesc = "" +
 	"\n" +
 	"Referenced\x12$.gopan.filemeta.v1.ReferencedRequest\x1a%.gopan.filemeta.v1.ReferencedResponse\x12P\n" +
 	"\aCondemn\x12!.gopan.filemeta.v1.CondemnRequest\x1a\".gopan.filemeta.v1.CondemnResponse\x12M\n" +
-	"\x06Forget\x12 .gopan.filemeta.v1.ForgetRequest\x1a!.gopan.filemeta.v1.ForgetResponse\x12V\n" +
+	"\x06Forget\x12 .gopan.filemeta.v1.ForgetRequest\x1a!.gopan.filemeta.v1.ForgetResponse\x12X\n" +
+	"\x0eStartMigration\x12(.gopan.filemeta.v1.StartMigrationRequest\x1a\x1c.gopan.filemeta.v1.Migration\x12e\n" +
+	"\x0eListMigrations\x12(.gopan.filemeta.v1.ListMigrationsRequest\x1a).gopan.filemeta.v1.ListMigrationsResponse\x12Z\n" +
+	"\x0fCancelMigration\x12).gopan.filemeta.v1.CancelMigrationRequest\x1a\x1c.gopan.filemeta.v1.Migration\x12b\n" +
+	"\rTakeMigration\x12'.gopan.filemeta.v1.TakeMigrationRequest\x1a(.gopan.filemeta.v1.TakeMigrationResponse\x12b\n" +
+	"\rSaveMigration\x12'.gopan.filemeta.v1.SaveMigrationRequest\x1a(.gopan.filemeta.v1.SaveMigrationResponse\x12V\n" +
 	"\tCheckTree\x12#.gopan.filemeta.v1.CheckTreeRequest\x1a$.gopan.filemeta.v1.CheckTreeResponse\x12Z\n" +
 	"\vMissingSums\x12%.gopan.filemeta.v1.MissingSumsRequest\x1a$.gopan.filemeta.v1.ScanBlobsResponse\x12F\n" +
 	"\aPutSums\x12\x17.gopan.filemeta.v1.Blob\x1a\".gopan.filemeta.v1.PutSumsResponseB/Z-github.com/livil/gopan/internal/pb/filemetapbb\x06proto3"
@@ -2978,130 +3904,162 @@ func file_filemeta_proto_rawDescGZIP() []byte {
 	return file_filemeta_proto_rawDescData
 }
 
-var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_filemeta_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_filemeta_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_filemeta_proto_goTypes = []any{
-	(Conflict)(0),              // 0: gopan.filemeta.v1.Conflict
-	(Holder)(0),                // 1: gopan.filemeta.v1.Holder
-	(Verdict)(0),               // 2: gopan.filemeta.v1.Verdict
-	(*Actor)(nil),              // 3: gopan.filemeta.v1.Actor
-	(*ResolveRequest)(nil),     // 4: gopan.filemeta.v1.ResolveRequest
-	(*Node)(nil),               // 5: gopan.filemeta.v1.Node
-	(*ListFolderRequest)(nil),  // 6: gopan.filemeta.v1.ListFolderRequest
-	(*ListFolderResponse)(nil), // 7: gopan.filemeta.v1.ListFolderResponse
-	(*Target)(nil),             // 8: gopan.filemeta.v1.Target
-	(*PrepareResponse)(nil),    // 9: gopan.filemeta.v1.PrepareResponse
-	(*Blob)(nil),               // 10: gopan.filemeta.v1.Blob
-	(*CommitRequest)(nil),      // 11: gopan.filemeta.v1.CommitRequest
-	(*MakeFolderRequest)(nil),  // 12: gopan.filemeta.v1.MakeFolderRequest
-	(*CommitManyRequest)(nil),  // 13: gopan.filemeta.v1.CommitManyRequest
-	(*CommitManyResponse)(nil), // 14: gopan.filemeta.v1.CommitManyResponse
-	(*CommitOutcome)(nil),      // 15: gopan.filemeta.v1.CommitOutcome
-	(*Failure)(nil),            // 16: gopan.filemeta.v1.Failure
-	(*ReserveRequest)(nil),     // 17: gopan.filemeta.v1.ReserveRequest
-	(*ReserveResponse)(nil),    // 18: gopan.filemeta.v1.ReserveResponse
-	(*ExtendRequest)(nil),      // 19: gopan.filemeta.v1.ExtendRequest
-	(*ExtendResponse)(nil),     // 20: gopan.filemeta.v1.ExtendResponse
-	(*ReleaseRequest)(nil),     // 21: gopan.filemeta.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),    // 22: gopan.filemeta.v1.ReleaseResponse
-	(*CondemnRequest)(nil),     // 23: gopan.filemeta.v1.CondemnRequest
-	(*StoredBlob)(nil),         // 24: gopan.filemeta.v1.StoredBlob
-	(*CondemnResponse)(nil),    // 25: gopan.filemeta.v1.CondemnResponse
-	(*ForgetRequest)(nil),      // 26: gopan.filemeta.v1.ForgetRequest
-	(*ForgetResponse)(nil),     // 27: gopan.filemeta.v1.ForgetResponse
-	(*CommitResponse)(nil),     // 28: gopan.filemeta.v1.CommitResponse
-	(*Committed)(nil),          // 29: gopan.filemeta.v1.Committed
-	(*Record)(nil),             // 30: gopan.filemeta.v1.Record
-	(*ApplyBatchRequest)(nil),  // 31: gopan.filemeta.v1.ApplyBatchRequest
-	(*ApplyBatchResponse)(nil), // 32: gopan.filemeta.v1.ApplyBatchResponse
-	(*Poison)(nil),             // 33: gopan.filemeta.v1.Poison
-	(*PositionRequest)(nil),    // 34: gopan.filemeta.v1.PositionRequest
-	(*PositionResponse)(nil),   // 35: gopan.filemeta.v1.PositionResponse
-	(*AnswerRequest)(nil),      // 36: gopan.filemeta.v1.AnswerRequest
-	(*Answered)(nil),           // 37: gopan.filemeta.v1.Answered
-	(*AnswerResponse)(nil),     // 38: gopan.filemeta.v1.AnswerResponse
-	(*ScanBlobsRequest)(nil),   // 39: gopan.filemeta.v1.ScanBlobsRequest
-	(*ScanBlobsResponse)(nil),  // 40: gopan.filemeta.v1.ScanBlobsResponse
-	(*ReferencedRequest)(nil),  // 41: gopan.filemeta.v1.ReferencedRequest
-	(*ReferencedResponse)(nil), // 42: gopan.filemeta.v1.ReferencedResponse
-	(*CheckTreeRequest)(nil),   // 43: gopan.filemeta.v1.CheckTreeRequest
-	(*CheckTreeResponse)(nil),  // 44: gopan.filemeta.v1.CheckTreeResponse
-	(*Problem)(nil),            // 45: gopan.filemeta.v1.Problem
-	(*MissingSumsRequest)(nil), // 46: gopan.filemeta.v1.MissingSumsRequest
-	(*PutSumsResponse)(nil),    // 47: gopan.filemeta.v1.PutSumsResponse
+	(Conflict)(0),                  // 0: gopan.filemeta.v1.Conflict
+	(Holder)(0),                    // 1: gopan.filemeta.v1.Holder
+	(Verdict)(0),                   // 2: gopan.filemeta.v1.Verdict
+	(MigrationState)(0),            // 3: gopan.filemeta.v1.MigrationState
+	(*Actor)(nil),                  // 4: gopan.filemeta.v1.Actor
+	(*ResolveRequest)(nil),         // 5: gopan.filemeta.v1.ResolveRequest
+	(*Node)(nil),                   // 6: gopan.filemeta.v1.Node
+	(*ListFolderRequest)(nil),      // 7: gopan.filemeta.v1.ListFolderRequest
+	(*ListFolderResponse)(nil),     // 8: gopan.filemeta.v1.ListFolderResponse
+	(*Target)(nil),                 // 9: gopan.filemeta.v1.Target
+	(*PrepareResponse)(nil),        // 10: gopan.filemeta.v1.PrepareResponse
+	(*Blob)(nil),                   // 11: gopan.filemeta.v1.Blob
+	(*CommitRequest)(nil),          // 12: gopan.filemeta.v1.CommitRequest
+	(*MakeFolderRequest)(nil),      // 13: gopan.filemeta.v1.MakeFolderRequest
+	(*CommitManyRequest)(nil),      // 14: gopan.filemeta.v1.CommitManyRequest
+	(*CommitManyResponse)(nil),     // 15: gopan.filemeta.v1.CommitManyResponse
+	(*CommitOutcome)(nil),          // 16: gopan.filemeta.v1.CommitOutcome
+	(*Failure)(nil),                // 17: gopan.filemeta.v1.Failure
+	(*ReserveRequest)(nil),         // 18: gopan.filemeta.v1.ReserveRequest
+	(*ReserveResponse)(nil),        // 19: gopan.filemeta.v1.ReserveResponse
+	(*ExtendRequest)(nil),          // 20: gopan.filemeta.v1.ExtendRequest
+	(*ExtendResponse)(nil),         // 21: gopan.filemeta.v1.ExtendResponse
+	(*ReleaseRequest)(nil),         // 22: gopan.filemeta.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 23: gopan.filemeta.v1.ReleaseResponse
+	(*CondemnRequest)(nil),         // 24: gopan.filemeta.v1.CondemnRequest
+	(*StoredBlob)(nil),             // 25: gopan.filemeta.v1.StoredBlob
+	(*CondemnResponse)(nil),        // 26: gopan.filemeta.v1.CondemnResponse
+	(*ForgetRequest)(nil),          // 27: gopan.filemeta.v1.ForgetRequest
+	(*ForgetResponse)(nil),         // 28: gopan.filemeta.v1.ForgetResponse
+	(*CommitResponse)(nil),         // 29: gopan.filemeta.v1.CommitResponse
+	(*Committed)(nil),              // 30: gopan.filemeta.v1.Committed
+	(*Record)(nil),                 // 31: gopan.filemeta.v1.Record
+	(*ApplyBatchRequest)(nil),      // 32: gopan.filemeta.v1.ApplyBatchRequest
+	(*ApplyBatchResponse)(nil),     // 33: gopan.filemeta.v1.ApplyBatchResponse
+	(*Poison)(nil),                 // 34: gopan.filemeta.v1.Poison
+	(*PositionRequest)(nil),        // 35: gopan.filemeta.v1.PositionRequest
+	(*PositionResponse)(nil),       // 36: gopan.filemeta.v1.PositionResponse
+	(*AnswerRequest)(nil),          // 37: gopan.filemeta.v1.AnswerRequest
+	(*Answered)(nil),               // 38: gopan.filemeta.v1.Answered
+	(*AnswerResponse)(nil),         // 39: gopan.filemeta.v1.AnswerResponse
+	(*ScanBlobsRequest)(nil),       // 40: gopan.filemeta.v1.ScanBlobsRequest
+	(*ScanBlobsResponse)(nil),      // 41: gopan.filemeta.v1.ScanBlobsResponse
+	(*ReferencedRequest)(nil),      // 42: gopan.filemeta.v1.ReferencedRequest
+	(*ReferencedResponse)(nil),     // 43: gopan.filemeta.v1.ReferencedResponse
+	(*StartMigrationRequest)(nil),  // 44: gopan.filemeta.v1.StartMigrationRequest
+	(*Migration)(nil),              // 45: gopan.filemeta.v1.Migration
+	(*MigrationCounts)(nil),        // 46: gopan.filemeta.v1.MigrationCounts
+	(*ListMigrationsRequest)(nil),  // 47: gopan.filemeta.v1.ListMigrationsRequest
+	(*ListMigrationsResponse)(nil), // 48: gopan.filemeta.v1.ListMigrationsResponse
+	(*CancelMigrationRequest)(nil), // 49: gopan.filemeta.v1.CancelMigrationRequest
+	(*MigrationPart)(nil),          // 50: gopan.filemeta.v1.MigrationPart
+	(*TakeMigrationRequest)(nil),   // 51: gopan.filemeta.v1.TakeMigrationRequest
+	(*TakeMigrationResponse)(nil),  // 52: gopan.filemeta.v1.TakeMigrationResponse
+	(*SaveMigrationRequest)(nil),   // 53: gopan.filemeta.v1.SaveMigrationRequest
+	(*SaveMigrationResponse)(nil),  // 54: gopan.filemeta.v1.SaveMigrationResponse
+	(*CheckTreeRequest)(nil),       // 55: gopan.filemeta.v1.CheckTreeRequest
+	(*CheckTreeResponse)(nil),      // 56: gopan.filemeta.v1.CheckTreeResponse
+	(*Problem)(nil),                // 57: gopan.filemeta.v1.Problem
+	(*MissingSumsRequest)(nil),     // 58: gopan.filemeta.v1.MissingSumsRequest
+	(*PutSumsResponse)(nil),        // 59: gopan.filemeta.v1.PutSumsResponse
 }
 var file_filemeta_proto_depIdxs = []int32{
-	3,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
-	3,  // 1: gopan.filemeta.v1.ListFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
-	5,  // 2: gopan.filemeta.v1.ListFolderResponse.nodes:type_name -> gopan.filemeta.v1.Node
-	3,  // 3: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
+	4,  // 0: gopan.filemeta.v1.ResolveRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	4,  // 1: gopan.filemeta.v1.ListFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	6,  // 2: gopan.filemeta.v1.ListFolderResponse.nodes:type_name -> gopan.filemeta.v1.Node
+	4,  // 3: gopan.filemeta.v1.Target.actor:type_name -> gopan.filemeta.v1.Actor
 	0,  // 4: gopan.filemeta.v1.Target.conflict:type_name -> gopan.filemeta.v1.Conflict
-	28, // 5: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	8,  // 6: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
-	10, // 7: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
-	3,  // 8: gopan.filemeta.v1.MakeFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
-	11, // 9: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
-	15, // 10: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
-	28, // 11: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
-	16, // 12: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
-	8,  // 13: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
+	29, // 5: gopan.filemeta.v1.PrepareResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	9,  // 6: gopan.filemeta.v1.CommitRequest.target:type_name -> gopan.filemeta.v1.Target
+	11, // 7: gopan.filemeta.v1.CommitRequest.blob:type_name -> gopan.filemeta.v1.Blob
+	4,  // 8: gopan.filemeta.v1.MakeFolderRequest.actor:type_name -> gopan.filemeta.v1.Actor
+	12, // 9: gopan.filemeta.v1.CommitManyRequest.commits:type_name -> gopan.filemeta.v1.CommitRequest
+	16, // 10: gopan.filemeta.v1.CommitManyResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	29, // 11: gopan.filemeta.v1.CommitOutcome.done:type_name -> gopan.filemeta.v1.CommitResponse
+	17, // 12: gopan.filemeta.v1.CommitOutcome.failure:type_name -> gopan.filemeta.v1.Failure
+	9,  // 13: gopan.filemeta.v1.ReserveRequest.target:type_name -> gopan.filemeta.v1.Target
 	1,  // 14: gopan.filemeta.v1.ReserveResponse.holder:type_name -> gopan.filemeta.v1.Holder
-	10, // 15: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
-	28, // 16: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
-	24, // 17: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
+	11, // 15: gopan.filemeta.v1.ReserveResponse.previous:type_name -> gopan.filemeta.v1.Blob
+	29, // 16: gopan.filemeta.v1.ReserveResponse.done:type_name -> gopan.filemeta.v1.CommitResponse
+	25, // 17: gopan.filemeta.v1.CondemnRequest.blobs:type_name -> gopan.filemeta.v1.StoredBlob
 	2,  // 18: gopan.filemeta.v1.CondemnResponse.verdicts:type_name -> gopan.filemeta.v1.Verdict
-	5,  // 19: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
-	11, // 20: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
-	30, // 21: gopan.filemeta.v1.ApplyBatchRequest.records:type_name -> gopan.filemeta.v1.Record
-	15, // 22: gopan.filemeta.v1.ApplyBatchResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
-	33, // 23: gopan.filemeta.v1.ApplyBatchResponse.poison:type_name -> gopan.filemeta.v1.Poison
-	37, // 24: gopan.filemeta.v1.AnswerRequest.answers:type_name -> gopan.filemeta.v1.Answered
-	15, // 25: gopan.filemeta.v1.Answered.outcome:type_name -> gopan.filemeta.v1.CommitOutcome
-	10, // 26: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
-	45, // 27: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
-	4,  // 28: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
-	6,  // 29: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
-	8,  // 30: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
-	11, // 31: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
-	13, // 32: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
-	31, // 33: gopan.filemeta.v1.FileMeta.ApplyBatch:input_type -> gopan.filemeta.v1.ApplyBatchRequest
-	34, // 34: gopan.filemeta.v1.FileMeta.Position:input_type -> gopan.filemeta.v1.PositionRequest
-	36, // 35: gopan.filemeta.v1.FileMeta.Answer:input_type -> gopan.filemeta.v1.AnswerRequest
-	12, // 36: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
-	17, // 37: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
-	19, // 38: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
-	21, // 39: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
-	39, // 40: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
-	41, // 41: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
-	23, // 42: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
-	26, // 43: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
-	43, // 44: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
-	46, // 45: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
-	10, // 46: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
-	5,  // 47: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
-	7,  // 48: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
-	9,  // 49: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
-	28, // 50: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
-	14, // 51: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
-	32, // 52: gopan.filemeta.v1.FileMeta.ApplyBatch:output_type -> gopan.filemeta.v1.ApplyBatchResponse
-	35, // 53: gopan.filemeta.v1.FileMeta.Position:output_type -> gopan.filemeta.v1.PositionResponse
-	38, // 54: gopan.filemeta.v1.FileMeta.Answer:output_type -> gopan.filemeta.v1.AnswerResponse
-	28, // 55: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
-	18, // 56: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
-	20, // 57: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
-	22, // 58: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
-	40, // 59: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	42, // 60: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
-	25, // 61: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
-	27, // 62: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
-	44, // 63: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
-	40, // 64: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
-	47, // 65: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
-	47, // [47:66] is the sub-list for method output_type
-	28, // [28:47] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	6,  // 19: gopan.filemeta.v1.CommitResponse.node:type_name -> gopan.filemeta.v1.Node
+	12, // 20: gopan.filemeta.v1.Committed.request:type_name -> gopan.filemeta.v1.CommitRequest
+	31, // 21: gopan.filemeta.v1.ApplyBatchRequest.records:type_name -> gopan.filemeta.v1.Record
+	16, // 22: gopan.filemeta.v1.ApplyBatchResponse.outcomes:type_name -> gopan.filemeta.v1.CommitOutcome
+	34, // 23: gopan.filemeta.v1.ApplyBatchResponse.poison:type_name -> gopan.filemeta.v1.Poison
+	38, // 24: gopan.filemeta.v1.AnswerRequest.answers:type_name -> gopan.filemeta.v1.Answered
+	16, // 25: gopan.filemeta.v1.Answered.outcome:type_name -> gopan.filemeta.v1.CommitOutcome
+	11, // 26: gopan.filemeta.v1.ScanBlobsResponse.blobs:type_name -> gopan.filemeta.v1.Blob
+	44, // 27: gopan.filemeta.v1.Migration.what:type_name -> gopan.filemeta.v1.StartMigrationRequest
+	3,  // 28: gopan.filemeta.v1.Migration.state:type_name -> gopan.filemeta.v1.MigrationState
+	46, // 29: gopan.filemeta.v1.Migration.counts:type_name -> gopan.filemeta.v1.MigrationCounts
+	57, // 30: gopan.filemeta.v1.MigrationCounts.problems:type_name -> gopan.filemeta.v1.Problem
+	45, // 31: gopan.filemeta.v1.ListMigrationsResponse.migrations:type_name -> gopan.filemeta.v1.Migration
+	46, // 32: gopan.filemeta.v1.MigrationPart.counts:type_name -> gopan.filemeta.v1.MigrationCounts
+	50, // 33: gopan.filemeta.v1.TakeMigrationResponse.parts:type_name -> gopan.filemeta.v1.MigrationPart
+	45, // 34: gopan.filemeta.v1.TakeMigrationResponse.migration:type_name -> gopan.filemeta.v1.Migration
+	50, // 35: gopan.filemeta.v1.SaveMigrationRequest.parts:type_name -> gopan.filemeta.v1.MigrationPart
+	45, // 36: gopan.filemeta.v1.SaveMigrationResponse.migration:type_name -> gopan.filemeta.v1.Migration
+	57, // 37: gopan.filemeta.v1.CheckTreeResponse.problems:type_name -> gopan.filemeta.v1.Problem
+	5,  // 38: gopan.filemeta.v1.FileMeta.Resolve:input_type -> gopan.filemeta.v1.ResolveRequest
+	7,  // 39: gopan.filemeta.v1.FileMeta.ListFolder:input_type -> gopan.filemeta.v1.ListFolderRequest
+	9,  // 40: gopan.filemeta.v1.FileMeta.Prepare:input_type -> gopan.filemeta.v1.Target
+	12, // 41: gopan.filemeta.v1.FileMeta.Commit:input_type -> gopan.filemeta.v1.CommitRequest
+	14, // 42: gopan.filemeta.v1.FileMeta.CommitMany:input_type -> gopan.filemeta.v1.CommitManyRequest
+	32, // 43: gopan.filemeta.v1.FileMeta.ApplyBatch:input_type -> gopan.filemeta.v1.ApplyBatchRequest
+	35, // 44: gopan.filemeta.v1.FileMeta.Position:input_type -> gopan.filemeta.v1.PositionRequest
+	37, // 45: gopan.filemeta.v1.FileMeta.Answer:input_type -> gopan.filemeta.v1.AnswerRequest
+	13, // 46: gopan.filemeta.v1.FileMeta.MakeFolder:input_type -> gopan.filemeta.v1.MakeFolderRequest
+	18, // 47: gopan.filemeta.v1.FileMeta.Reserve:input_type -> gopan.filemeta.v1.ReserveRequest
+	20, // 48: gopan.filemeta.v1.FileMeta.Extend:input_type -> gopan.filemeta.v1.ExtendRequest
+	22, // 49: gopan.filemeta.v1.FileMeta.Release:input_type -> gopan.filemeta.v1.ReleaseRequest
+	40, // 50: gopan.filemeta.v1.FileMeta.ScanBlobs:input_type -> gopan.filemeta.v1.ScanBlobsRequest
+	42, // 51: gopan.filemeta.v1.FileMeta.Referenced:input_type -> gopan.filemeta.v1.ReferencedRequest
+	24, // 52: gopan.filemeta.v1.FileMeta.Condemn:input_type -> gopan.filemeta.v1.CondemnRequest
+	27, // 53: gopan.filemeta.v1.FileMeta.Forget:input_type -> gopan.filemeta.v1.ForgetRequest
+	44, // 54: gopan.filemeta.v1.FileMeta.StartMigration:input_type -> gopan.filemeta.v1.StartMigrationRequest
+	47, // 55: gopan.filemeta.v1.FileMeta.ListMigrations:input_type -> gopan.filemeta.v1.ListMigrationsRequest
+	49, // 56: gopan.filemeta.v1.FileMeta.CancelMigration:input_type -> gopan.filemeta.v1.CancelMigrationRequest
+	51, // 57: gopan.filemeta.v1.FileMeta.TakeMigration:input_type -> gopan.filemeta.v1.TakeMigrationRequest
+	53, // 58: gopan.filemeta.v1.FileMeta.SaveMigration:input_type -> gopan.filemeta.v1.SaveMigrationRequest
+	55, // 59: gopan.filemeta.v1.FileMeta.CheckTree:input_type -> gopan.filemeta.v1.CheckTreeRequest
+	58, // 60: gopan.filemeta.v1.FileMeta.MissingSums:input_type -> gopan.filemeta.v1.MissingSumsRequest
+	11, // 61: gopan.filemeta.v1.FileMeta.PutSums:input_type -> gopan.filemeta.v1.Blob
+	6,  // 62: gopan.filemeta.v1.FileMeta.Resolve:output_type -> gopan.filemeta.v1.Node
+	8,  // 63: gopan.filemeta.v1.FileMeta.ListFolder:output_type -> gopan.filemeta.v1.ListFolderResponse
+	10, // 64: gopan.filemeta.v1.FileMeta.Prepare:output_type -> gopan.filemeta.v1.PrepareResponse
+	29, // 65: gopan.filemeta.v1.FileMeta.Commit:output_type -> gopan.filemeta.v1.CommitResponse
+	15, // 66: gopan.filemeta.v1.FileMeta.CommitMany:output_type -> gopan.filemeta.v1.CommitManyResponse
+	33, // 67: gopan.filemeta.v1.FileMeta.ApplyBatch:output_type -> gopan.filemeta.v1.ApplyBatchResponse
+	36, // 68: gopan.filemeta.v1.FileMeta.Position:output_type -> gopan.filemeta.v1.PositionResponse
+	39, // 69: gopan.filemeta.v1.FileMeta.Answer:output_type -> gopan.filemeta.v1.AnswerResponse
+	29, // 70: gopan.filemeta.v1.FileMeta.MakeFolder:output_type -> gopan.filemeta.v1.CommitResponse
+	19, // 71: gopan.filemeta.v1.FileMeta.Reserve:output_type -> gopan.filemeta.v1.ReserveResponse
+	21, // 72: gopan.filemeta.v1.FileMeta.Extend:output_type -> gopan.filemeta.v1.ExtendResponse
+	23, // 73: gopan.filemeta.v1.FileMeta.Release:output_type -> gopan.filemeta.v1.ReleaseResponse
+	41, // 74: gopan.filemeta.v1.FileMeta.ScanBlobs:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	43, // 75: gopan.filemeta.v1.FileMeta.Referenced:output_type -> gopan.filemeta.v1.ReferencedResponse
+	26, // 76: gopan.filemeta.v1.FileMeta.Condemn:output_type -> gopan.filemeta.v1.CondemnResponse
+	28, // 77: gopan.filemeta.v1.FileMeta.Forget:output_type -> gopan.filemeta.v1.ForgetResponse
+	45, // 78: gopan.filemeta.v1.FileMeta.StartMigration:output_type -> gopan.filemeta.v1.Migration
+	48, // 79: gopan.filemeta.v1.FileMeta.ListMigrations:output_type -> gopan.filemeta.v1.ListMigrationsResponse
+	45, // 80: gopan.filemeta.v1.FileMeta.CancelMigration:output_type -> gopan.filemeta.v1.Migration
+	52, // 81: gopan.filemeta.v1.FileMeta.TakeMigration:output_type -> gopan.filemeta.v1.TakeMigrationResponse
+	54, // 82: gopan.filemeta.v1.FileMeta.SaveMigration:output_type -> gopan.filemeta.v1.SaveMigrationResponse
+	56, // 83: gopan.filemeta.v1.FileMeta.CheckTree:output_type -> gopan.filemeta.v1.CheckTreeResponse
+	41, // 84: gopan.filemeta.v1.FileMeta.MissingSums:output_type -> gopan.filemeta.v1.ScanBlobsResponse
+	59, // 85: gopan.filemeta.v1.FileMeta.PutSums:output_type -> gopan.filemeta.v1.PutSumsResponse
+	62, // [62:86] is the sub-list for method output_type
+	38, // [38:62] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_filemeta_proto_init() }
@@ -3114,8 +4072,8 @@ func file_filemeta_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_filemeta_proto_rawDesc), len(file_filemeta_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   45,
+			NumEnums:      4,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

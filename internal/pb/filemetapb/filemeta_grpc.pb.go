@@ -21,25 +21,30 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FileMeta_Resolve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Resolve"
-	FileMeta_ListFolder_FullMethodName  = "/gopan.filemeta.v1.FileMeta/ListFolder"
-	FileMeta_Prepare_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Prepare"
-	FileMeta_Commit_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Commit"
-	FileMeta_CommitMany_FullMethodName  = "/gopan.filemeta.v1.FileMeta/CommitMany"
-	FileMeta_ApplyBatch_FullMethodName  = "/gopan.filemeta.v1.FileMeta/ApplyBatch"
-	FileMeta_Position_FullMethodName    = "/gopan.filemeta.v1.FileMeta/Position"
-	FileMeta_Answer_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Answer"
-	FileMeta_MakeFolder_FullMethodName  = "/gopan.filemeta.v1.FileMeta/MakeFolder"
-	FileMeta_Reserve_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Reserve"
-	FileMeta_Extend_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Extend"
-	FileMeta_Release_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Release"
-	FileMeta_ScanBlobs_FullMethodName   = "/gopan.filemeta.v1.FileMeta/ScanBlobs"
-	FileMeta_Referenced_FullMethodName  = "/gopan.filemeta.v1.FileMeta/Referenced"
-	FileMeta_Condemn_FullMethodName     = "/gopan.filemeta.v1.FileMeta/Condemn"
-	FileMeta_Forget_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Forget"
-	FileMeta_CheckTree_FullMethodName   = "/gopan.filemeta.v1.FileMeta/CheckTree"
-	FileMeta_MissingSums_FullMethodName = "/gopan.filemeta.v1.FileMeta/MissingSums"
-	FileMeta_PutSums_FullMethodName     = "/gopan.filemeta.v1.FileMeta/PutSums"
+	FileMeta_Resolve_FullMethodName         = "/gopan.filemeta.v1.FileMeta/Resolve"
+	FileMeta_ListFolder_FullMethodName      = "/gopan.filemeta.v1.FileMeta/ListFolder"
+	FileMeta_Prepare_FullMethodName         = "/gopan.filemeta.v1.FileMeta/Prepare"
+	FileMeta_Commit_FullMethodName          = "/gopan.filemeta.v1.FileMeta/Commit"
+	FileMeta_CommitMany_FullMethodName      = "/gopan.filemeta.v1.FileMeta/CommitMany"
+	FileMeta_ApplyBatch_FullMethodName      = "/gopan.filemeta.v1.FileMeta/ApplyBatch"
+	FileMeta_Position_FullMethodName        = "/gopan.filemeta.v1.FileMeta/Position"
+	FileMeta_Answer_FullMethodName          = "/gopan.filemeta.v1.FileMeta/Answer"
+	FileMeta_MakeFolder_FullMethodName      = "/gopan.filemeta.v1.FileMeta/MakeFolder"
+	FileMeta_Reserve_FullMethodName         = "/gopan.filemeta.v1.FileMeta/Reserve"
+	FileMeta_Extend_FullMethodName          = "/gopan.filemeta.v1.FileMeta/Extend"
+	FileMeta_Release_FullMethodName         = "/gopan.filemeta.v1.FileMeta/Release"
+	FileMeta_ScanBlobs_FullMethodName       = "/gopan.filemeta.v1.FileMeta/ScanBlobs"
+	FileMeta_Referenced_FullMethodName      = "/gopan.filemeta.v1.FileMeta/Referenced"
+	FileMeta_Condemn_FullMethodName         = "/gopan.filemeta.v1.FileMeta/Condemn"
+	FileMeta_Forget_FullMethodName          = "/gopan.filemeta.v1.FileMeta/Forget"
+	FileMeta_StartMigration_FullMethodName  = "/gopan.filemeta.v1.FileMeta/StartMigration"
+	FileMeta_ListMigrations_FullMethodName  = "/gopan.filemeta.v1.FileMeta/ListMigrations"
+	FileMeta_CancelMigration_FullMethodName = "/gopan.filemeta.v1.FileMeta/CancelMigration"
+	FileMeta_TakeMigration_FullMethodName   = "/gopan.filemeta.v1.FileMeta/TakeMigration"
+	FileMeta_SaveMigration_FullMethodName   = "/gopan.filemeta.v1.FileMeta/SaveMigration"
+	FileMeta_CheckTree_FullMethodName       = "/gopan.filemeta.v1.FileMeta/CheckTree"
+	FileMeta_MissingSums_FullMethodName     = "/gopan.filemeta.v1.FileMeta/MissingSums"
+	FileMeta_PutSums_FullMethodName         = "/gopan.filemeta.v1.FileMeta/PutSums"
 )
 
 // FileMetaClient is the client API for FileMeta service.
@@ -83,6 +88,19 @@ type FileMetaClient interface {
 	Condemn(ctx context.Context, in *CondemnRequest, opts ...grpc.CallOption) (*CondemnResponse, error)
 	// Forget ends what Condemn keeps in mind of blobs, after they were deleted or found put anew.
 	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
+	// StartMigration writes down that content is to move to another store. The same one again, while it runs, is found and gets the
+	// new rate and width.
+	StartMigration(ctx context.Context, in *StartMigrationRequest, opts ...grpc.CallOption) (*Migration, error)
+	// ListMigrations gives the migrations that are known, the latest first.
+	ListMigrations(ctx context.Context, in *ListMigrationsRequest, opts ...grpc.CallOption) (*ListMigrationsResponse, error)
+	// CancelMigration ends a migration, wherever it is. NotFound when there is none of that id.
+	CancelMigration(ctx context.Context, in *CancelMigrationRequest, opts ...grpc.CallOption) (*Migration, error)
+	// TakeMigration gives the caller parts of a migration that nobody works on, under a lease. Without any left it
+	// gives none.
+	TakeMigration(ctx context.Context, in *TakeMigrationRequest, opts ...grpc.CallOption) (*TakeMigrationResponse, error)
+	// SaveMigration writes down how far the caller has come with parts, and renews its lease or gives it back. All or
+	// nothing: it is Stale when the lease has gone to somebody else.
+	SaveMigration(ctx context.Context, in *SaveMigrationRequest, opts ...grpc.CallOption) (*SaveMigrationResponse, error)
 	// CheckTree looks for breaches of the tree's invariants in one drive, and pages through the drives.
 	CheckTree(ctx context.Context, in *CheckTreeRequest, opts ...grpc.CallOption) (*CheckTreeResponse, error)
 	// MissingSums pages through blobs whose whole-content sums are not known yet.
@@ -259,6 +277,56 @@ func (c *fileMetaClient) Forget(ctx context.Context, in *ForgetRequest, opts ...
 	return out, nil
 }
 
+func (c *fileMetaClient) StartMigration(ctx context.Context, in *StartMigrationRequest, opts ...grpc.CallOption) (*Migration, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Migration)
+	err := c.cc.Invoke(ctx, FileMeta_StartMigration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) ListMigrations(ctx context.Context, in *ListMigrationsRequest, opts ...grpc.CallOption) (*ListMigrationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMigrationsResponse)
+	err := c.cc.Invoke(ctx, FileMeta_ListMigrations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) CancelMigration(ctx context.Context, in *CancelMigrationRequest, opts ...grpc.CallOption) (*Migration, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Migration)
+	err := c.cc.Invoke(ctx, FileMeta_CancelMigration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) TakeMigration(ctx context.Context, in *TakeMigrationRequest, opts ...grpc.CallOption) (*TakeMigrationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeMigrationResponse)
+	err := c.cc.Invoke(ctx, FileMeta_TakeMigration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileMetaClient) SaveMigration(ctx context.Context, in *SaveMigrationRequest, opts ...grpc.CallOption) (*SaveMigrationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SaveMigrationResponse)
+	err := c.cc.Invoke(ctx, FileMeta_SaveMigration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *fileMetaClient) CheckTree(ctx context.Context, in *CheckTreeRequest, opts ...grpc.CallOption) (*CheckTreeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckTreeResponse)
@@ -330,6 +398,19 @@ type FileMetaServer interface {
 	Condemn(context.Context, *CondemnRequest) (*CondemnResponse, error)
 	// Forget ends what Condemn keeps in mind of blobs, after they were deleted or found put anew.
 	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
+	// StartMigration writes down that content is to move to another store. The same one again, while it runs, is found and gets the
+	// new rate and width.
+	StartMigration(context.Context, *StartMigrationRequest) (*Migration, error)
+	// ListMigrations gives the migrations that are known, the latest first.
+	ListMigrations(context.Context, *ListMigrationsRequest) (*ListMigrationsResponse, error)
+	// CancelMigration ends a migration, wherever it is. NotFound when there is none of that id.
+	CancelMigration(context.Context, *CancelMigrationRequest) (*Migration, error)
+	// TakeMigration gives the caller parts of a migration that nobody works on, under a lease. Without any left it
+	// gives none.
+	TakeMigration(context.Context, *TakeMigrationRequest) (*TakeMigrationResponse, error)
+	// SaveMigration writes down how far the caller has come with parts, and renews its lease or gives it back. All or
+	// nothing: it is Stale when the lease has gone to somebody else.
+	SaveMigration(context.Context, *SaveMigrationRequest) (*SaveMigrationResponse, error)
 	// CheckTree looks for breaches of the tree's invariants in one drive, and pages through the drives.
 	CheckTree(context.Context, *CheckTreeRequest) (*CheckTreeResponse, error)
 	// MissingSums pages through blobs whose whole-content sums are not known yet.
@@ -393,6 +474,21 @@ func (UnimplementedFileMetaServer) Condemn(context.Context, *CondemnRequest) (*C
 }
 func (UnimplementedFileMetaServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
+}
+func (UnimplementedFileMetaServer) StartMigration(context.Context, *StartMigrationRequest) (*Migration, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartMigration not implemented")
+}
+func (UnimplementedFileMetaServer) ListMigrations(context.Context, *ListMigrationsRequest) (*ListMigrationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMigrations not implemented")
+}
+func (UnimplementedFileMetaServer) CancelMigration(context.Context, *CancelMigrationRequest) (*Migration, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelMigration not implemented")
+}
+func (UnimplementedFileMetaServer) TakeMigration(context.Context, *TakeMigrationRequest) (*TakeMigrationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeMigration not implemented")
+}
+func (UnimplementedFileMetaServer) SaveMigration(context.Context, *SaveMigrationRequest) (*SaveMigrationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SaveMigration not implemented")
 }
 func (UnimplementedFileMetaServer) CheckTree(context.Context, *CheckTreeRequest) (*CheckTreeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckTree not implemented")
@@ -712,6 +808,96 @@ func _FileMeta_Forget_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FileMeta_StartMigration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartMigrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).StartMigration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_StartMigration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).StartMigration(ctx, req.(*StartMigrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_ListMigrations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMigrationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).ListMigrations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_ListMigrations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).ListMigrations(ctx, req.(*ListMigrationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_CancelMigration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelMigrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).CancelMigration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_CancelMigration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).CancelMigration(ctx, req.(*CancelMigrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_TakeMigration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeMigrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).TakeMigration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_TakeMigration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).TakeMigration(ctx, req.(*TakeMigrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileMeta_SaveMigration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SaveMigrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileMetaServer).SaveMigration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileMeta_SaveMigration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileMetaServer).SaveMigration(ctx, req.(*SaveMigrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FileMeta_CheckTree_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckTreeRequest)
 	if err := dec(in); err != nil {
@@ -836,6 +1022,26 @@ var FileMeta_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Forget",
 			Handler:    _FileMeta_Forget_Handler,
+		},
+		{
+			MethodName: "StartMigration",
+			Handler:    _FileMeta_StartMigration_Handler,
+		},
+		{
+			MethodName: "ListMigrations",
+			Handler:    _FileMeta_ListMigrations_Handler,
+		},
+		{
+			MethodName: "CancelMigration",
+			Handler:    _FileMeta_CancelMigration_Handler,
+		},
+		{
+			MethodName: "TakeMigration",
+			Handler:    _FileMeta_TakeMigration_Handler,
+		},
+		{
+			MethodName: "SaveMigration",
+			Handler:    _FileMeta_SaveMigration_Handler,
 		},
 		{
 			MethodName: "CheckTree",
