@@ -19,7 +19,7 @@ func TestStorageKilled(t *testing.T) {
 		return []string{"storage", "migrate", "--from", from, "--to", to, "--parallel", "2"}
 	}
 	from, to := "local", "second"
-	for _, point := range []string{"migrate.copied", "migrate.copied:3", "migrate.deleted", "migrate.deleted:4"} {
+	for _, point := range []string{"migrate.taken", "migrate.copied", "migrate.deleted:4", "migrate.saved"} {
 		if _, code := d.tool([]string{faultpoint.Variable + "=" + point}, migrate(from, to)...); code != -1 {
 			t.Fatalf("%s: exit %d, want a death", point, code)
 		}
@@ -50,5 +50,40 @@ func TestStorageKilled(t *testing.T) {
 		if local, second := d.whole(); local+second != int64(len(d.want)) {
 			t.Errorf("%s, and again: %d in the first store, %d in the second", point, local, second)
 		}
+	}
+}
+
+// D7: the running drive is killed at each moment of a migration that it does by itself, and does the rest when it is
+// back; no file is hurt.
+func TestMigratingDriveKilled(t *testing.T) {
+	d := newStorageDrive(t)
+	from, to := "local", "second"
+	for _, point := range []string{"migrate.taken:2", "migrate.copied:2", "migrate.deleted", "migrate.saved"} {
+		d.server.stop(t)
+		t.Setenv(faultpoint.Variable, point)
+		d.server = startServer(t, "--config", d.conf)
+		t.Setenv(faultpoint.Variable, "")
+		if _, code := d.tool(nil, "storage", "migrate", "--from", from, "--to", to, "--detach"); code != 0 {
+			t.Fatalf("exit %d", code)
+		}
+		died := make(chan struct{})
+		go func() { defer close(died); _ = d.server.cmd.Wait() }()
+		select {
+		case <-died:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: the drive lives", point)
+		}
+		d.server = startServer(t, "--config", d.conf)
+		d.whole()
+		var all []transfer.MigrationStatus
+		eventually(t, point+": the rest is moved", time.Minute, func() bool {
+			d.good(&all, "storage", "migrate", "--status")
+			return all[0].State == "done"
+		})
+		local, second := d.whole()
+		if left := map[string]int64{"local": local, "second": second}[from]; left != 0 || local+second != 6 || all[0].Blobs > 6 || all[0].Damaged != 0 {
+			t.Errorf("%s: %d in the first store, %d in the second; %+v", point, local, second, all[0])
+		}
+		from, to = to, from
 	}
 }

@@ -37,7 +37,7 @@ func newStorageDrive(t *testing.T) *storageDrive {
 	if err := os.Mkdir(second, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	conf := fmt.Sprintf("data: %q\nlisten: 127.0.0.1:0\nblob:\n  stores:\n    second: {kind: local, dir: %q}\n", d.data, second)
+	conf := fmt.Sprintf("data: %q\nlisten: %s\nblob:\n  stores:\n    second: {kind: local, dir: %q}\n", d.data, freeAddress(t), second)
 	if err := os.WriteFile(d.conf, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -178,12 +178,14 @@ func TestStorage(t *testing.T) {
 	if a, b := d.whole(); a != 5 || b != 0 || m.Blobs != 4 {
 		t.Errorf("%d in the first store, %d in the second; %+v", a, b, m)
 	}
+	d.migrations(m.ID)
 	if out, code := d.tool(nil, "storage", "scrub"); code != 0 || !strings.Contains(out, "nothing was read yet") {
 		t.Errorf("%d %s", code, out)
 	}
 	for _, args := range [][]string{
 		{"storage", "migrate", "--from", "local", "--to", "local"}, {"storage", "migrate", "--from", "local", "--to", "third"},
-		{"storage", "migrate", "--from", "local"}, {"storage", "migrate", "--from", "local", "--to", "second", "--rate", "fast"},
+		{"storage", "migrate", "--from", "local"}, {"storage", "migrate", "--status", "--from", "local"},
+		{"storage", "migrate", "--status", "--cancel", "1"}, {"storage", "migrate", "--from", "local", "--to", "second", "--parallel", "0"}, {"storage", "migrate", "--from", "local", "--to", "second", "--rate", "fast"},
 		{"gc", "--grace", "1m"}, {"storage", "adopt", "third"}, {"storage", "forget"},
 	} {
 		if _, code := d.tool(nil, args...); code != exitUsage {
@@ -202,6 +204,67 @@ func TestStorage(t *testing.T) {
 	d.good(&stores, "storage", "ls")
 	if len(stores) != 1 || stores[0].Blobs != 5 {
 		t.Errorf("%+v", stores)
+	}
+}
+
+// migrations tries what is there beside a migration that one waits for; last is the one before.
+func (d *storageDrive) migrations(last int64) {
+	d.t.Helper()
+	var st transfer.MigrationStatus
+	d.good(&st, "storage", "migrate", "--from", "local", "--to", "second", "--drive", "999", "--rate", "1", "--detach")
+	if st.ID != last+1 || st.State != "running" || st.Drive != 999 || st.Rate != 1 {
+		d.t.Errorf("detached: %+v", st)
+	}
+	eventually(d.t, "the running drive looks through it, and finds nothing of that drive", time.Minute, func() bool {
+		var all []transfer.MigrationStatus
+		d.good(&all, "storage", "migrate", "--status")
+		st = all[0]
+		return st.State == "done"
+	})
+	if st.Blobs != 0 || st.Left != 5 || st.PartsDone != 256 {
+		d.t.Errorf("of a drive that is not there: %+v", st)
+	}
+	d.good(&st, "storage", "migrate", "--from", "local", "--to", "second", "--min-size", "1TiB", "--detach")
+	id := fmt.Sprint(st.ID)
+	d.good(&st, "storage", "migrate", "--cancel", id)
+	if st.State == "running" || st.Blobs != 0 || st.Processes != 0 {
+		d.t.Errorf("cancelled: %+v", st)
+	}
+	if _, code := d.tool(nil, "storage", "migrate", "--cancel", "12345"); code != exitNotFound {
+		d.t.Errorf("cancel what is not there: exit %d", code)
+	}
+	if out, code := d.tool(nil, "storage", "migrate", "--status"); code != 0 || strings.Count(out, "\n") != int(st.ID)+1 || !strings.Contains(out, "256/256") {
+		d.t.Errorf("%d %s", code, out)
+	}
+}
+
+// Ctrl-C ends the command and not the migration, which the running drive brings to its end.
+func TestMigrateInterrupted(t *testing.T) {
+	d := newStorageDrive(t)
+	cmd := gopan(t.Context(), nil, "storage", "migrate", "--from", "local", "--to", "second", "--rate", "500KiB", "--config", d.conf)
+	var errOut lockedBuffer
+	cmd.Stderr = &errOut
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var all []transfer.MigrationStatus
+	eventually(t, "it has begun", time.Minute, func() bool {
+		d.good(&all, "storage", "migrate", "--status")
+		return len(all) == 1 && all[0].Processes > 0
+	})
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(errOut.String(), "--cancel 1 ends it") {
+		t.Errorf("exit %d: %s", code, errOut.String())
+	}
+	eventually(t, "the drive has moved all", time.Minute, func() bool {
+		d.good(&all, "storage", "migrate", "--status")
+		return all[0].State == "done"
+	})
+	if local, second := d.whole(); local != 0 || second != 6 || all[0].Blobs != 6 || len(all) != 1 {
+		t.Errorf("%d in the first store, %d in the second; %+v", local, second, all)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -60,6 +61,32 @@ func newDrive(t *testing.T, change ...func(*Process)) *drive {
 	}
 	d.admin, d.mallory = d.signIn(t, "admin"), d.signIn(t, "mallory")
 	return d
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// run starts a process, which stops with the test.
+func run(t *testing.T, p *Process) *drive {
+	t.Helper()
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), StopTimeout)
+		defer cancel()
+		if err := p.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return &drive{Process: p, dir: p.Config.Data}
 }
 
 func (d *drive) signIn(t *testing.T, login string) string {

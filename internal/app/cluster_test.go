@@ -86,32 +86,6 @@ func (g *gate) shut() {
 	g.conns = nil
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// run starts a process, which stops with the test.
-func run(t *testing.T, p *Process) *drive {
-	t.Helper()
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), StopTimeout)
-		defer cancel()
-		if err := p.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return &drive{Process: p, dir: p.Config.Data}
-}
-
 // is tells whether the answer to a GET has a status.
 func (d *drive) is(t *testing.T, path string, status int) bool {
 	t.Helper()

@@ -91,6 +91,16 @@ func (t dyingTree) Forget(ctx context.Context, in *filemetapb.ForgetRequest, opt
 	return out, err
 }
 
+func (t dyingTree) TakeMigration(ctx context.Context, in *filemetapb.TakeMigrationRequest, opts ...grpc.CallOption) (out *filemetapb.TakeMigrationResponse, err error) {
+	err = t.step(func() (err error) { out, err = t.FileMetaClient.TakeMigration(ctx, in, opts...); return err })
+	return out, err
+}
+
+func (t dyingTree) SaveMigration(ctx context.Context, in *filemetapb.SaveMigrationRequest, opts ...grpc.CallOption) (out *filemetapb.SaveMigrationResponse, err error) {
+	err = t.step(func() (err error) { out, err = t.FileMetaClient.SaveMigration(ctx, in, opts...); return err })
+	return out, err
+}
+
 // unreachable is a store that does not answer.
 type unreachable struct{ blob.Stager }
 

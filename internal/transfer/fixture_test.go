@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/blob/blobtest"
 	"github.com/livil/gopan/internal/blob/local"
-	"github.com/livil/gopan/internal/db"
+	"github.com/livil/gopan/internal/db/dbtest"
 	eventlocal "github.com/livil/gopan/internal/event/local"
 	"github.com/livil/gopan/internal/filemeta"
 	"github.com/livil/gopan/internal/pb/filemetapb"
@@ -35,6 +36,7 @@ type world struct {
 	*transfer.Service
 	t     *testing.T
 	dir   string // of the store
+	dbDir string
 	tree  *filemeta.Service
 	store *local.Store
 }
@@ -46,6 +48,12 @@ func openStore(t *testing.T) (string, *local.Store) {
 	if err := local.Init(dir, storeID); err != nil {
 		t.Fatal(err)
 	}
+	return dir, openFolder(t, dir)
+}
+
+// openFolder opens a store that is there.
+func openFolder(t *testing.T, dir string) *local.Store {
+	t.Helper()
 	s, err := local.Open(dir, storeID)
 	if err != nil {
 		t.Fatal(err)
@@ -55,21 +63,15 @@ func openStore(t *testing.T) (string, *local.Store) {
 			t.Error(err)
 		}
 	})
-	return dir, s
+	return s
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.dir, w.store = openStore(t)
-	dbDir := t.TempDir()
-	d, err := db.OpenSQLite(dbDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Migrate(t.Context(), dbDir); err != nil {
-		t.Fatal(err)
-	}
+	w.dbDir = t.TempDir()
+	d := dbtest.Open(t, w.dbDir)
 	w.tree = &filemeta.Service{DB: d}
 	log := eventlocal.New(w.tree.Apply)
 	w.tree.Log = log
@@ -78,11 +80,13 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	conn := rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: w.tree}}})
-	w.Service = &transfer.Service{
-		Blobs: blob.Local(w.store), Tree: filemetapb.NewFileMetaClient(conn), Grace: grace, SumRate: 1 << 40,
-	}
+	w.Service = &transfer.Service{Blobs: blob.Local(w.store), Tree: client(w.tree), Grace: grace, SumRate: 1 << 40}
 	return w
+}
+
+// client calls a tree as other roles do.
+func client(tree *filemeta.Service) filemetapb.FileMetaClient {
+	return filemetapb.NewFileMetaClient(rpc.Local([]rpc.Service{{Desc: &filemetapb.FileMeta_ServiceDesc, Impl: filemeta.RPC{Service: tree}}}))
 }
 
 // later sets the clock of the work ahead.
@@ -101,9 +105,15 @@ func (w *world) put(data []byte) blob.Ref {
 // file stores bytes as the content of a file.
 func (w *world) file(path string, data []byte) (int64, blob.Ref) {
 	w.t.Helper()
+	return w.fileOf(owner, path, data)
+}
+
+// fileOf stores bytes as the content of a file of somebody.
+func (w *world) fileOf(user int64, path string, data []byte) (int64, blob.Ref) {
+	w.t.Helper()
 	ref := w.put(data)
 	r, err := w.tree.Commit(w.t.Context(), &filemetapb.CommitRequest{
-		Target: &filemetapb.Target{Actor: &filemetapb.Actor{UserId: owner}, Path: path, Parents: true},
+		Target: &filemetapb.Target{Actor: &filemetapb.Actor{UserId: user}, Path: path, Parents: true},
 		Blob:   &filemetapb.Blob{Digest: ref.Digest[:], Size: ref.Size},
 	})
 	if err != nil {
@@ -223,5 +233,8 @@ func (w *world) asOwner() (*filemeta.HTTP, func(error)) {
 		}
 	}
 }
+
+// asUser is the context of a request of the owner's.
+func asUser(ctx context.Context) context.Context { return auth.With(ctx, principal) }
 
 var principal = auth.Principal{UserID: owner}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/livil/gopan/internal/blob"
 	"github.com/livil/gopan/internal/blob/blobtest"
@@ -59,8 +60,8 @@ func TestMigrate(t *testing.T) {
 	}
 	told := 0
 	if m := w.migrate(transfer.Migration{
-		From: "local", To: "second", MinSize: 2, MaxSize: blob.BlockSize, Progress: func(transfer.Migrated) { told++ },
-	}); m.Blobs != 2 || m.Bytes != 1000+blob.BlockSize || m.Left != 1 || m.Kept != 0 || len(m.Problems) != 0 || told != 3 {
+		From: "local", To: "second", MinSize: 2, MaxSize: blob.BlockSize, Progress: func(transfer.MigrationStatus) { told++ },
+	}); m.Blobs != 2 || m.Bytes != 1000+blob.BlockSize || m.Left != 1 || m.Kept != 0 || len(m.Problems) != 0 || told == 0 {
 		t.Errorf("by size: %+v, told %d times", m, told)
 	}
 	if a, b := w.in(); a != 4 || b != 2 {
@@ -155,44 +156,52 @@ func TestMigrateDamaged(t *testing.T) {
 
 // A migration that dies at any step loses nothing; run again, it comes to its end, and nothing is left behind.
 func TestMigrateCutOff(t *testing.T) {
-	for n := int64(1); ; n++ {
-		w := newWorld(t)
-		w.second()
-		var refs []blob.Ref
-		for i := range int64(3) {
-			_, ref := w.file(fmt.Sprintf("/f%d", i), random(i, 1000+i*blob.BlockSize))
-			refs = append(refs, ref)
-		}
-		d := newDying(n)
-		good := w.Blobs
-		w.Blobs = &blob.Stores{}
-		for _, s := range good.All {
-			w.Blobs.All = append(w.Blobs.All, blob.Named{Name: s.Name, Stager: dyingStore{s.Stager, d}})
-		}
-		m := toSecond
-		m.Parallel = 2
-		_, err := w.Migrate(t.Context(), m)
-		w.Blobs = good
-		for _, ref := range refs {
-			w.whole(ref)
-		}
-		if c := w.check(true); len(c.Problems) != 0 || c.Orphans != 0 {
-			t.Errorf("dead at step %d: %+v", n, c)
-		}
-		if err == nil {
-			if n < 6 {
-				t.Errorf("took %d steps", n)
-			}
-			return // it was over before
-		}
-		w.migrate(toSecond)
-		if a, b := w.in(); a != 0 || b != 3 {
-			t.Errorf("dead at step %d, and again: %d and %d", n, a, b)
-		}
-		if c := w.check(true); len(c.Problems) != 0 || c.Orphans != 0 || c.Duplicated != 0 {
-			t.Errorf("dead at step %d, and again: %+v", n, c)
-		}
+	for n, over := int64(1), false; !over; n += 1 + n/3 { // each of the first steps, and then some
+		t.Run(fmt.Sprint(n), func(t *testing.T) { over = cutOff(t, n) })
 	}
+}
+
+// cutOff has a migration die at its n-th step, and says whether it was over before.
+func cutOff(t *testing.T, n int64) bool {
+	w := newWorld(t)
+	w.second()
+	var refs []blob.Ref
+	for i := range int64(3) {
+		_, ref := w.file(fmt.Sprintf("/f%d", i), random(i, 1000+i*blob.BlockSize))
+		refs = append(refs, ref)
+	}
+	d := newDying(n)
+	good, tree := w.Blobs, w.Tree
+	w.Lease = 200 * time.Millisecond // of the dead
+	w.Tree = dyingTree{tree, d}
+	w.Blobs = &blob.Stores{}
+	for _, s := range good.All {
+		w.Blobs.All = append(w.Blobs.All, blob.Named{Name: s.Name, Stager: dyingStore{s.Stager, d}})
+	}
+	m := toSecond
+	m.Parallel = 2
+	_, err := w.Migrate(t.Context(), m)
+	w.Blobs, w.Tree, w.Lease = good, tree, 0
+	for _, ref := range refs {
+		w.whole(ref)
+	}
+	if c := w.check(true); len(c.Problems) != 0 || c.Orphans != 0 {
+		t.Errorf("dead: %+v", c)
+	}
+	if err == nil {
+		if n < 20 {
+			t.Errorf("took %d steps", n)
+		}
+		return true
+	}
+	w.migrate(toSecond)
+	if a, b := w.in(); a != 0 || b != 3 {
+		t.Errorf("and again: %d and %d", a, b)
+	}
+	if c := w.check(true); len(c.Problems) != 0 || c.Orphans != 0 || c.Duplicated != 0 {
+		t.Errorf("and again: %+v", c)
+	}
+	return t.Failed()
 }
 
 // A migration ends with its context, with the cause, and leaves all in order; a store that does not answer ends it.
@@ -202,7 +211,7 @@ func TestMigrateStops(t *testing.T) {
 	_, ref := w.file("/f", random(1, 1000))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Migrate(ctx, toSecond); !errors.Is(err, context.Canceled) {
+	if _, err := w.Migrate(ctx, toSecond); !errs.Is(errs.Canceled, err) {
 		t.Errorf("cancelled: %v", err)
 	}
 	w.replace(0, func(s blob.Stager) blob.Stager { return unreachable{s} })

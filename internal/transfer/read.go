@@ -44,9 +44,8 @@ func (p *paced) Read(b []byte) (int, error) {
 
 // pace bounds how many bytes a second several goroutines move together. Nil is no bound.
 type pace struct {
-	rate int64 // bytes a second
-
 	mu   sync.Mutex
+	rate int64     // bytes a second; 0: no bound
 	free time.Time // when all that was asked for so far is through
 }
 
@@ -56,6 +55,13 @@ func newPace(rate int64) *pace {
 		return nil
 	}
 	return &pace{rate: rate}
+}
+
+// set changes the rate; 0: no bound.
+func (p *pace) set(rate int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate = rate
 }
 
 // wait returns when n more bytes are through, or ctx ends.
@@ -77,6 +83,10 @@ func (p *pace) wait(ctx context.Context, n int) error {
 func (p *pace) after(now time.Time, n int64) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.rate <= 0 {
+		p.free = now
+		return 0
+	}
 	if p.free.Before(now) {
 		p.free = now // time that was not used is not saved up
 	}

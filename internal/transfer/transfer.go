@@ -34,6 +34,8 @@ type Service struct {
 	ScrubRate int64
 	// ScrubEvery is the time from the beginning of one reading of everything to the next; 0: never.
 	ScrubEvery time.Duration
+	// Lease is how long a part of a migration stays with a process that died; 0: 15 seconds.
+	Lease time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -66,6 +68,7 @@ func (s *Service) Run(ctx context.Context, failed func(error)) {
 	var wg sync.WaitGroup
 	// Reading everything takes days, and the rest is not to wait for it.
 	wg.Go(func() { rounds(min(s.Every, scrubLook), s.Scrub) })
+	wg.Go(func() { s.keepMoving(ctx, failed) })
 	rounds(s.Every, func(ctx context.Context) error { _, err := s.Collect(ctx, Collection{}); return err }, s.FillSums)
 	wg.Wait()
 }

@@ -16,6 +16,7 @@ failed=0
 export GOFLAGS=-tags=no_k8s,cluster
 # Whole suites, on MySQL instead of SQLite.
 go test -timeout 15m ./internal/db ./internal/filemeta ./internal/user || failed=1
+go test -timeout 15m -run Migrate ./internal/transfer || failed=1
 # What is about the cluster alone.
 go test -timeout 15m -run Cluster $(go list ./... | grep -vE 'internal/(db|filemeta|user)$') | grep -v '\[no test' || failed=1
 cluster campaign -duration "${CAMPAIGN:-90s}" -seed "${SEED:-1}" || failed=1
