@@ -15,7 +15,7 @@
 //
 // Imports point one way, and layers_test.go keeps it so:
 //
-//	errs pb drivepath → blob kv event db auth → rpc httpapi → roles → app → cmd
+//	errs pb drivepath → blob kv event db auth sms oauth → rpc httpapi → roles → app → cmd
 //
 // Start reading at internal/app (how a process is put together), then internal/upload/upload.go (how bytes come
 // in) and internal/filemeta/apply.go (how a commit reaches the tree). docs/architecture.md has the picture.
