@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -187,4 +188,8 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func basic(login, password string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(login+":"+password))
 }

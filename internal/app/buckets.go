@@ -59,7 +59,7 @@ func storeKeys(name string, c config.Store) (access, secret string, err error) {
 		secret, err = keyFile(c.SecretKeyFile)
 		return access, secret, err
 	}
-	prefix := "GOPAN_STORE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	prefix := "GOPAN_STORE_" + envName(name)
 	for _, k := range []struct {
 		variable string
 		to       *string

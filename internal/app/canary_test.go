@@ -14,6 +14,8 @@ import (
 
 	"github.com/zeromicro/go-zero/core/logx"
 	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/auth"
 )
 
 // S17, G22, L05: whatever goes well or wrong, no password, token, cookie, key or content is in the log, the metrics
@@ -54,8 +56,13 @@ func TestNoSecretGetsOut(t *testing.T) {
 	ask("POST", "/api/v1/auth/login", `{"login":"admin","password":"`+adminPassword+`"}`).into(t, &tokens)
 	secrets = append(secrets, tokens.AccessToken, tokens.RefreshToken)
 	session := ask("POST", "/api/v1/auth/session", `{"login":"admin","password":"`+adminPassword+`"}`, "Origin: "+d.URL())
-	cookie := session.Cookies()[0].Value
-	secrets = append(secrets, cookie)
+	cookie := ""
+	for _, c := range session.Cookies() {
+		secrets = append(secrets, c.Value)
+		if c.Name == auth.CookieName {
+			cookie = c.Value
+		}
+	}
 	signingKey := d.key(t)
 	secrets = append(secrets, string(signingKey))
 
@@ -77,6 +84,31 @@ func TestNoSecretGetsOut(t *testing.T) {
 		ask("POST", "/api/v1/folders", `{"path":["`+content+`"]}`, credential, "Idempotency-Key: "+key+"-folder", "Origin: "+d.URL())
 		ask("POST", "/api/v1/folders", `{"path":"/x"}`, credential, "Idempotency-Key: "+key+"-folder", "Origin: https://evil.example")
 	}
+	// What accounts have that is secret: keys, links, second factors, codes.
+	sure := `"currentPassword":"` + adminPassword + `"`
+	var appKey struct{ Secret string }
+	d.ask(t, "POST", "/api/v1/me/keys", `{"name":"x","kind":"app",`+sure+`}`, good).into(t, &appKey)
+	var invite, reset struct{ Link string }
+	d.ask(t, "POST", "/api/v1/admin/invites", `{"note":"x"}`, good).into(t, &invite)
+	d.ask(t, "POST", "/api/v1/admin/users/100001/reset", "", good).into(t, &reset)
+	var factor struct{ Secret string }
+	d.ask(t, "POST", "/api/v1/me/totp", `{`+sure+`}`, good).into(t, &factor)
+	secrets = append(secrets, appKey.Secret, factor.Secret)
+	for _, link := range []string{invite.Link, reset.Link} {
+		_, token, _ := strings.Cut(link, "#")
+		secrets = append(secrets, token)
+		ask("POST", "/api/v1/auth/link", `{"token":"`+token+`"}`)
+		ask("POST", "/api/v1/auth/register", `{"invite":"`+token+`","login":"x","password":"`+wrong+`"}`)
+		ask("POST", "/api/v1/auth/reset", `{"token":"`+token+`","password":"short"}`)
+	}
+	ask("PUT", "/api/v1/me/totp", `{"code":"123456"}`, good)
+	ask("PUT", "/api/v1/me/password", `{"currentPassword":"`+wrong+`","password":"`+wrong+`"}`, good)
+	ask("POST", "/api/v1/me/keys", `{"name":"x","kind":"app","currentPassword":"`+wrong+`"}`, good)
+	ask("GET", "/api/v1/files", "", basic("admin", appKey.Secret))
+	ask("GET", "/api/v1/me", "", basic("admin", appKey.Secret))
+	ask("GET", "/api/v1/files", "", basic("mallory", appKey.Secret))
+	ask("GET", "/api/v1/files", "", basic("admin", wrong))
+	ask("GET", "/api/v1/files", "", bearer(appKey.Secret+"x"))
 	put := func(path, body string, headers ...string) reply {
 		return ask("PUT", "/api/v1/uploads/content?path="+path, body, append(headers, good)...)
 	}
@@ -105,6 +137,11 @@ func TestNoSecretGetsOut(t *testing.T) {
 	ask("POST", "/api/v1/uploads/batch", body, good)
 	if got := ask("GET", "/api/v1/content?path=/a.txt", "", good); got.body != body {
 		t.Fatalf("the file is not there: %d", got.StatusCode)
+	}
+
+	events := d.ask(t, "GET", "/api/v1/admin/events/export", "", good).body
+	if !strings.Contains(events, `"key.create"`) || !strings.Contains(events, `"signin.fail"`) {
+		t.Errorf("the audit log: %s", events)
 	}
 
 	// Failures of ours, which are logged most fully: damaged content, then a database that is gone.
@@ -158,7 +195,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	if !strings.Contains(lines, "/api/v1/auth/login") || strings.Count(lines, "\n") < 50 || !strings.Contains(metrics, "gopan_http_requests_total") {
 		t.Fatalf("the log or the metrics were not caught: %d lines", strings.Count(lines, "\n"))
 	}
-	places := map[string]string{"the log": lines, "the metrics": metrics, "what the start printed": out.String()}
+	places := map[string]string{"the log": lines, "the metrics": metrics, "what the start printed": out.String(), "the audit log": events}
 	for _, r := range replies {
 		var head strings.Builder
 		_ = r.Header.Write(&head) // a Builder does not fail

@@ -15,7 +15,6 @@ import (
 	"github.com/livil/gopan/internal/rpc"
 	"github.com/livil/gopan/internal/transfer"
 	"github.com/livil/gopan/internal/upload"
-	"github.com/livil/gopan/internal/user"
 )
 
 // role is one of the parts that a process can run.
@@ -38,36 +37,12 @@ var roles = []role{
 	{name: "transfer", needs: []string{"filemeta"}, start: startTransfer},
 }
 
-func startUser(ctx context.Context, p *Process) error {
-	d, err := p.database(ctx)
-	if err != nil {
-		return err
-	}
-	store, err := p.values()
-	if err != nil {
-		return err
-	}
-	key, err := p.folder.tokenKey()
-	if err != nil {
-		return err
-	}
-	s := &user.Service{
-		DB: d, KV: store, Key: key, AccessLife: p.Config.Auth.AccessLife, SessionLife: p.Config.Auth.SessionLife,
-	}
-	if err := p.firstAdmin(ctx, s); err != nil {
-		return err
-	}
-	p.serve(rpc.Service{Desc: &userpb.User_ServiceDesc, Impl: user.RPC{Service: s}},
-		user.Routes(user.HTTP{Service: s, SecureCookies: p.secure()}))
-	return nil
-}
-
 func startFilemeta(ctx context.Context, p *Process) error {
 	d, err := p.database(ctx)
 	if err != nil {
 		return err
 	}
-	s := &filemeta.Service{DB: d, DefaultQuota: p.Config.Drive.Quota}
+	s := &filemeta.Service{DB: d, Users: userpb.NewUserClient(p.conn("user")), DefaultQuota: p.Config.Drive.Quota}
 	p.onChange(func(c config.Config) { s.SetDefaultQuota(c.Drive.Quota) })
 	if err := p.commitLog(s); err != nil {
 		return err

@@ -71,6 +71,7 @@ func TestCredentialOf(t *testing.T) {
 
 // judge is a user role that knows one good token and one good cookie of the same text.
 type judge struct {
+	userpb.UserClient
 	asked   atomic.Int64
 	down    atomic.Bool
 	expires time.Time

@@ -126,9 +126,24 @@ func problemOf(resp *http.Response, now time.Time) *Error {
 		Code      string `json:"code"`
 		Field     string `json:"field"`
 		RequestID string `json:"requestId"`
+		Fields    []struct {
+			Field   string `json:"field"`
+			Message string `json:"message"`
+		} `json:"fields"`
 	}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") && json.Unmarshal(body, &p) == nil {
 		e.Title, e.Detail, e.Code, e.Field, e.RequestID = p.Title, p.Detail, p.Code, p.Field, p.RequestID
+		for i, f := range p.Fields {
+			if i == 0 && e.Field == "" {
+				e.Field = f.Field
+			}
+			if p.Detail == "" && len(p.Fields) > 1 {
+				e.Detail += f.Field + ": " + f.Message + " "
+			} else if p.Detail == "" {
+				e.Detail = f.Message
+			}
+		}
+		e.Detail = strings.TrimSpace(e.Detail)
 	}
 	if e.Code == "" {
 		e.Code = "http_" + strconv.Itoa(e.Status)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -70,12 +69,6 @@ type RPC struct {
 	CA        string              `yaml:"ca"`
 	Cert      string              `yaml:"cert"`
 	Key       string              `yaml:"key"`
-}
-
-// Auth is about signing in.
-type Auth struct {
-	AccessLife  time.Duration `yaml:"accessLife"`
-	SessionLife time.Duration `yaml:"sessionLife"`
 }
 
 // Drive is about new drives.
@@ -140,8 +133,14 @@ func Default() Config {
 			Driver: "local", Topic: "gopan.commits", DeadLetters: "gopan.commits.dead", Group: "gopan.transfer",
 			Deadline: 3 * time.Second, BatchRecords: 1000, BatchBytes: 4 << 20, BatchWait: 2 * time.Millisecond,
 		},
-		Etcd:     Etcd{Prefix: "gopan"},
-		Auth:     Auth{AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour},
+		Etcd: Etcd{Prefix: "gopan"},
+		Auth: Auth{
+			AccessLife: 15 * time.Minute, SessionLife: 30 * 24 * time.Hour, EraseAfter: 30 * 24 * time.Hour,
+			SMS: SMS{Driver: "off", Country: "CN", Tencent: Tencent{Region: "ap-guangzhou"}},
+			Limits: AuthLimits{
+				Failures: 10, AddressFailures: 100, AllFailures: 10_000, AddressMessages: 20, AllMessages: 2_000, AddressAccounts: 10,
+			},
+		},
 		Blob:     Blob{Verify: "first"},
 		Uploads:  Uploads{Life: 72 * time.Hour},
 		Dedupe:   Dedupe{Scope: "global", MinSize: 16 << 20},
@@ -206,7 +205,7 @@ func (c Config) Check() error {
 		bad("listen: %w", err)
 	}
 	if c.PublicURL != "" {
-		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		if !isURL(c.PublicURL) {
 			bad("publicUrl: %q is not an http or https URL", c.PublicURL)
 		}
 	}
@@ -247,12 +246,7 @@ func (c Config) Check() error {
 	if n := btoi(c.RPC.CA != "") + btoi(c.RPC.Cert != "") + btoi(c.RPC.Key != ""); n != 0 && n != 3 {
 		bad("rpc: ca, cert and key go together")
 	}
-	if c.Auth.AccessLife < time.Minute || c.Auth.AccessLife > 15*time.Minute {
-		bad("auth.accessLife: %v is not between 1m and 15m", c.Auth.AccessLife)
-	}
-	if c.Auth.SessionLife < c.Auth.AccessLife {
-		bad("auth.sessionLife: %v is shorter than auth.accessLife", c.Auth.SessionLife)
-	}
+	c.Auth.check(c.PublicURL, bad)
 	if c.Drive.Quota < 0 {
 		bad("drive.quota: negative")
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	driver "github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
 
 	"github.com/livil/gopan/internal/errs"
@@ -43,7 +44,23 @@ func (d *DB) migrateMySQL(ctx context.Context) (err error) {
 			return errs.E(errs.Internal, op, err)
 		}
 	}
-	return errs.Wrap(op, d.up(ctx, goose.DialectMySQL, "migrations/mysql"))
+	// The server finishes a statement whose connection has ended. Who comes next may find its column not there yet, and
+	// there when it adds it, by then for good: the step is made again, as often as there are such statements.
+	for range restarts {
+		if err = d.up(ctx, goose.DialectMySQL, "migrations/mysql"); !isThere(err) {
+			break
+		}
+	}
+	return errs.Wrap(op, err)
+}
+
+// restarts of a step whose statements another process had begun.
+const restarts = 10
+
+// isThere tells whether a column or an index was to be added that is there already.
+func isThere(err error) bool {
+	var e *driver.MySQLError
+	return errors.As(err, &e) && (e.Number == 1060 || e.Number == 1061)
 }
 
 // lock waits for the lock, and gives up with ctx.

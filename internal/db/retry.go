@@ -100,6 +100,13 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &e) && e.Number == 1062
 }
 
+// Taken tells whether a write failed because what has to be unique was there already.
+func Taken(err error) bool {
+	var e *sqlite.Error
+	return isDuplicate(err) ||
+		errors.As(err, &e) && (e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE || e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
 // Bounds of a write that is run again. The first pause is for others that were in the way, ten times as long for
 // a server that is not there.
 const (

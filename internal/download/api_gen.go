@@ -75,6 +75,6 @@ func Routes(s API) []httpapi.Route {
 		httpapi.Raw(httpapi.Spec{Method: "HEAD", Path: "/api/v1/content/:id", Access: httpapi.User, Status: 200}, s.HeadContentByID),
 		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/archive", Access: httpapi.User, Status: 200}, s.GetArchive),
 		httpapi.Raw(httpapi.Spec{Method: "HEAD", Path: "/api/v1/archive", Access: httpapi.User, Status: 200}, s.HeadArchive),
-		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/archive", Access: httpapi.User, Status: 200}, s.PostArchive),
+		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/archive", Access: httpapi.Read, Status: 200}, s.PostArchive),
 	}
 }

@@ -77,7 +77,7 @@ func (s *Service) archive(w http.ResponseWriter, r *http.Request, of ArchiveOfRe
 		defer end()
 		w = u.pace(r.Context(), w)
 	}
-	t := tree{FileMetaClient: s.Tree, actor: &filemetapb.Actor{UserId: who.UserID}}
+	t := tree{FileMetaClient: s.Tree, actor: who.Actor()}
 	tops, err := t.tops(r.Context(), of)
 	if err != nil {
 		return err

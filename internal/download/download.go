@@ -104,7 +104,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, req *filemetapb.
 		defer end()
 		w = u.pace(r.Context(), w)
 	}
-	req.Actor = &filemetapb.Actor{UserId: who.UserID}
+	req.Actor = who.Actor()
 	n, err := s.Tree.Resolve(r.Context(), req)
 	if err != nil {
 		if errs.Is(errs.Invalid, err) {

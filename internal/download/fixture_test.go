@@ -99,9 +99,16 @@ func newServerLike(t *testing.T, always bool, api *httpapi.Server) *server {
 	return s
 }
 
-// check knows the tokens of two users, "1" and "2".
+// check knows the tokens of two users, "1" and "2", and keys of theirs: "1/0", and "1/17" that opens folder 17 alone.
 func check(_ context.Context, c auth.Credential) (auth.Principal, error) {
-	id, err := strconv.ParseInt(c.Token, 10, 64)
+	user, folder, isKey := strings.Cut(c.Token, "/")
+	id, err := strconv.ParseInt(user, 10, 64)
+	if err == nil && isKey {
+		var f int64
+		if f, err = strconv.ParseInt(folder, 10, 64); err == nil {
+			return auth.Principal{UserID: id, Role: "user", KeyID: 1, FolderID: f}, nil
+		}
+	}
 	if err != nil {
 		return auth.Principal{}, errs.E(errs.Unauthenticated, "test.check")
 	}

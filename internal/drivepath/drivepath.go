@@ -150,5 +150,8 @@ func (p Path) Names() []Name {
 // Join is the path of a node in folder p.
 func (p Path) Join(n Name) Path { return Path{p.s + "/" + string(n)} }
 
+// In tells whether p is dir or somewhere below it.
+func (p Path) In(dir Path) bool { return p == dir || strings.HasPrefix(p.s, dir.s+"/") }
+
 // Depth is the number of names in the path; 0 for the root.
 func (p Path) Depth() int { return strings.Count(p.s, "/") }

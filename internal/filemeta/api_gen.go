@@ -123,6 +123,51 @@ type Drive struct {
 	Reserved int64 `json:"reserved,optional,omitempty"`
 }
 
+// DriveUse is an account's drive as an administrator sees it: how much is in it, not what.
+type DriveUse struct {
+	UserID string `json:"userId"`
+	// Login of the account.
+	Login string `json:"login"`
+	// Quota in bytes; 0 is unlimited.
+	Quota int64 `json:"quota"`
+	// Used and Reserved bytes as in Drive.
+	Used     int64 `json:"used"`
+	Reserved int64 `json:"reserved"`
+	// Files counts the files, those in the trash too.
+	Files int64 `json:"files"`
+}
+
+type DriveOfRequest struct {
+	UserID string `path:"userId"`
+}
+
+type SetQuotaRequest struct {
+	UserID string `path:"userId"`
+	// Quota in bytes; 0 is unlimited. What is there stays, even if it is more.
+	Quota int64 `json:"quota" validate:"size"`
+}
+
+type StorageRequest struct {
+	Limit  int    `form:"limit,default=50,range=[1:200]"`
+	Cursor string `form:"cursor,optional"`
+}
+
+// StorageTotal is all drives together. Content that several have counts for each.
+type StorageTotal struct {
+	Drives   int64 `json:"drives"`
+	Used     int64 `json:"used"`
+	Reserved int64 `json:"reserved"`
+	Files    int64 `json:"files"`
+}
+
+// StoragePage lists drives, the fullest first.
+type StoragePage struct {
+	Items []DriveUse `json:"items"`
+	// Total is on the first page.
+	Total      *StorageTotal `json:"total,optional,omitempty"`
+	NextCursor string        `json:"nextCursor,optional,omitempty"`
+}
+
 // API is what filemeta offers over HTTP: a method per handler of api/filemeta.api.
 type API interface {
 	// GetDrive is GET /api/v1/drive. Your drive: its quota and what is used of it.
@@ -160,6 +205,15 @@ type API interface {
 
 	// EmptyTrash is DELETE /api/v1/trash. Delete all that is in the trash for ever.
 	EmptyTrash(ctx context.Context) error
+
+	// ListStorage is GET /api/v1/admin/storage. How much every account has stored, the most first.
+	ListStorage(ctx context.Context, req *StorageRequest) (*StoragePage, error)
+
+	// GetDriveOf is GET /api/v1/admin/drives/:userId. An account's quota, and how much of it is used.
+	GetDriveOf(ctx context.Context, req *DriveOfRequest) (*DriveUse, error)
+
+	// SetQuota is PATCH /api/v1/admin/drives/:userId. Change an account's quota.
+	SetQuota(ctx context.Context, req *SetQuotaRequest) (*DriveUse, error)
 }
 
 // Routes is the route table of api/filemeta.api, served by s.
@@ -177,5 +231,8 @@ func Routes(s API) []httpapi.Route {
 		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/trash/:id/restore", Access: httpapi.User, Status: 200}, s.RestoreNode),
 		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/trash/:id", Access: httpapi.User, Status: 204}, s.PurgeNode),
 		httpapi.Bare(httpapi.Spec{Method: "DELETE", Path: "/api/v1/trash", Access: httpapi.User, Status: 204}, s.EmptyTrash),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/storage", Access: httpapi.Admin, Status: 200}, s.ListStorage),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/drives/:userId", Access: httpapi.Admin, Status: 200}, s.GetDriveOf),
+		httpapi.InOut(httpapi.Spec{Method: "PATCH", Path: "/api/v1/admin/drives/:userId", Access: httpapi.Admin, Status: 200}, s.SetQuota),
 	}
 }

@@ -109,7 +109,7 @@ type job struct {
 	twin int
 }
 
-func (j job) user() UserID { return UserID(j.GetRequest().GetTarget().GetActor().GetUserId()) }
+func (j job) who() asker { return askerOf(j.GetRequest().GetTarget().GetActor()) }
 
 // readJob decodes an event; one that nobody can read is refused.
 func readJob(e event.Event) job {
@@ -138,6 +138,8 @@ type applier struct {
 	done     map[requestKey]request
 	// reservations that commits of the batch name, as far as they are there and not used up.
 	reservations map[int64]reservation
+	// bounds of those who are limited to a folder. No change of a batch moves it.
+	bounds map[asker]drivepath.Path
 
 	fresh    []*node
 	dirty    map[*node]bool
@@ -183,11 +185,44 @@ func (a *applier) driveOf(user UserID) (*drive, error) {
 	return &d, nil
 }
 
+// driveFor is the drive of somebody who wants to put a file at p, if they may: below the folder that they are limited to.
+func (a *applier) driveFor(who asker, p drivepath.Path) (*drive, error) {
+	d, err := a.driveOf(who.user)
+	if err != nil || who.folder == 0 {
+		return d, err
+	}
+	within, err := a.boundsOf(who)
+	switch {
+	case err != nil:
+		return nil, err
+	case p == within:
+		return nil, errs.E(errs.Conflict, "filemeta.driveFor", errs.Code("is_a_folder"))
+	case !p.In(within):
+		return nil, errs.E(errs.NotFound, "filemeta.driveFor")
+	}
+	return d, nil
+}
+
+func (a *applier) boundsOf(who asker) (drivepath.Path, error) {
+	if p, ok := a.bounds[who]; ok {
+		return p, nil
+	}
+	p, err := who.bounds(a.tx)
+	if err != nil {
+		return p, err
+	}
+	if a.bounds == nil {
+		a.bounds = make(map[asker]drivepath.Path)
+	}
+	a.bounds[who] = p
+	return p, nil
+}
+
 // commit works out one commit.
 func (a *applier) commit(j *job) (outcome, error) {
-	req, user, p := j.GetRequest(), j.user(), j.path
+	req, who, p := j.GetRequest(), j.who(), j.path
 	t, b := req.GetTarget(), req.GetBlob()
-	d, err := a.driveOf(user)
+	d, err := a.driveFor(who, p)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -195,7 +230,7 @@ func (a *applier) commit(j *job) (outcome, error) {
 	if held.drive != d.ID {
 		held = reservation{} // ended before this, or none of theirs
 	}
-	if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
+	if before, ok, err := a.doneBefore(who, t.GetIdempotencyKey(), p); err != nil || ok {
 		if err == nil {
 			a.useUp(d, held)
 		}
@@ -230,7 +265,7 @@ func (a *applier) commit(j *job) (outcome, error) {
 		n = newNode(id, d.ID, sl.parent, sl.name, file, a.now)
 		n.Size, n.Digest, n.SHA256, n.Version, n.ModifiedAt = b.GetSize(), b.GetDigest(), b.GetSha256(), 1, modified
 		a.insert(d, n)
-		a.addVersion(d, n, user)
+		a.addVersion(d, n, who.user)
 	case same:
 		// The same bytes again, as after a lost answer: one effect (promise C6).
 		if req.GetModifiedAt() > 0 && n.ModifiedAt != modified {
@@ -242,16 +277,16 @@ func (a *applier) commit(j *job) (outcome, error) {
 		n.Version++
 		n.Rev++
 		a.change(d, n, written)
-		a.addVersion(d, n, user)
+		a.addVersion(d, n, who.user)
 	}
 	o := outcome{toPB(n, sl.dir.Join(drivepath.Name(n.Name))), sl.existing == nil}
 	if key := t.GetIdempotencyKey(); key != "" {
-		r := request{user, key, deed("put", p.String()), n.ID, o.created, a.now}
+		r := request{who.user, key, deed("put", p.String()), n.ID, o.created, a.now}
 		a.requests = append(a.requests, r)
 		if a.done == nil {
 			a.done = make(map[requestKey]request)
 		}
-		a.done[requestKey{user, key}] = r
+		a.done[requestKey{who.user, key}] = r
 	}
 	return o, nil
 }
@@ -316,28 +351,36 @@ func (a *applier) addVersion(d *drive, n *node, author UserID) {
 }
 
 // doneBefore finds what a request with this Idempotency-Key did when it came before.
-func (a *applier) doneBefore(user UserID, key string, target drivepath.Path) (outcome, bool, error) {
+func (a *applier) doneBefore(who asker, key string, target drivepath.Path) (outcome, bool, error) {
 	if key == "" {
 		return outcome{}, false, nil
 	}
-	r, ok := a.done[requestKey{user, key}]
+	r, ok := a.done[requestKey{who.user, key}]
 	if !ok {
 		var err error
-		if r, err = requestOf(a.tx, user, key); err != nil || r.NodeID == 0 {
+		if r, err = requestOf(a.tx, who.user, key); err != nil || r.NodeID == 0 {
 			return outcome{}, false, err
 		}
 	}
 	if err := r.is(deed("put", target.String())); err != nil {
 		return outcome{}, false, err
 	}
-	o, err := a.outcomeNow(r.NodeID, r.Created)
+	o, err := a.outcomeNow(who, r.NodeID, r.Created)
 	return o, true, err
 }
 
-// outcomeNow is the outcome of a commit that took effect before, with its file as it is now.
-func (a *applier) outcomeNow(id NodeID, created bool) (outcome, error) {
+// outcomeNow is the outcome of a commit that took effect before, with its file as it is now, if the asker may see that.
+func (a *applier) outcomeNow(who asker, id NodeID, created bool) (outcome, error) {
+	const op = errs.Op("filemeta.outcomeNow")
+	within, err := a.boundsOf(who)
+	if err != nil {
+		return outcome{}, err
+	}
 	if n, ok := a.nodes[id]; ok {
 		p, err := a.pathOf(n)
+		if err == nil && !p.In(within) {
+			err = errs.E(errs.NotFound, op)
+		}
 		return outcome{toPB(n, p), created}, err
 	}
 	chain, err := ancestors(a.tx, id)
@@ -345,11 +388,14 @@ func (a *applier) outcomeNow(id NodeID, created bool) (outcome, error) {
 		return outcome{}, err // gone since: errs.NotFound
 	}
 	if top := chain[len(chain)-1]; top.ParentID != topParent || top.Kind != folder {
-		return outcome{}, errs.E(errs.NotFound, "filemeta.outcomeNow") // in the trash, or on its way out of it
+		return outcome{}, errs.E(errs.NotFound, op) // in the trash, or on its way out of it
 	}
 	p := drivepath.Root
 	for i := len(chain) - 2; i >= 0; i-- {
 		p = p.Join(drivepath.Name(chain[i].Name))
+	}
+	if !p.In(within) {
+		return outcome{}, errs.E(errs.NotFound, op)
 	}
 	return outcome{toPB(chain[0], p), created}, nil
 }

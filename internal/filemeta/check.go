@@ -52,12 +52,12 @@ var rules = []struct{ code, query string }{
 // maxProblems of one rule are reported; more of the same tell nothing new.
 const maxProblems = 100
 
-// CheckTree implements the RPC: one drive, at one moment (promise D10).
+// CheckTree implements the RPC: one drive, at one moment (promise D10). What is being erased is passed over.
 func (s *Service) CheckTree(ctx context.Context, req *filemetapb.CheckTreeRequest) (*filemetapb.CheckTreeResponse, error) {
 	resp := new(filemetapb.CheckTreeResponse)
 	err := s.DB.Read(ctx, func(tx *gorm.DB) error {
 		var d drive
-		if err := tx.Raw("SELECT * FROM drives WHERE id > ? ORDER BY id LIMIT 1", req.GetAfterDrive()).Scan(&d).Error; err != nil {
+		if err := tx.Raw("SELECT * FROM drives WHERE id > ? AND owner_id > 0 ORDER BY id LIMIT 1", req.GetAfterDrive()).Scan(&d).Error; err != nil {
 			return err
 		}
 		if d.ID == 0 {

@@ -60,7 +60,7 @@ func TestCheckTree(t *testing.T) {
 			dir, other := f.mkdir(alice, "/d"), f.mkdir(alice, "/e")
 			f.file(alice, "/d/f", 1)
 			inner, top := f.file(alice, "/d/f", 2), f.file(alice, "/g", 3)
-			if err := f.delete(t.Context(), alice, NodeID(f.file(alice, "/e/trashed", 4).GetId()), ""); err != nil {
+			if err := f.delete(t.Context(), owner(alice), NodeID(f.file(alice, "/e/trashed", 4).GetId()), ""); err != nil {
 				t.Fatal(err)
 			}
 			f.reserve(alice, "/coming", 5)

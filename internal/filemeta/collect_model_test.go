@@ -233,7 +233,7 @@ func (c *collecting) aFile(t *rapid.T, is func(*collectFile) bool) *collectFile 
 
 func (c *collecting) trash(t *rapid.T) {
 	f := c.aFile(t, func(f *collectFile) bool { return !f.trashed })
-	if err := c.fixture.delete(t.Context(), f.user, f.id, ""); err != nil {
+	if err := c.fixture.delete(t.Context(), owner(f.user), f.id, ""); err != nil {
 		t.Fatal(err)
 	}
 	f.trashed = true
@@ -241,7 +241,7 @@ func (c *collecting) trash(t *rapid.T) {
 
 func (c *collecting) purge(t *rapid.T) {
 	f := c.aFile(t, func(f *collectFile) bool { return f.trashed && !f.purged })
-	if err := c.purgeOne(t.Context(), f.user, f.id); err != nil {
+	if err := c.purgeOne(t.Context(), owner(f.user), f.id); err != nil {
 		t.Fatal(err)
 	}
 	f.purged = true

@@ -23,23 +23,23 @@ type outcome struct {
 // Prepare implements the RPC: it runs the checks of a commit that can be run before its bytes are here.
 func (s *Service) Prepare(ctx context.Context, t *filemetapb.Target) (*filemetapb.PrepareResponse, error) {
 	const op = errs.Op("filemeta.Prepare")
-	user := UserID(t.GetActor().GetUserId())
+	who := askerOf(t.GetActor())
 	p, err := targetPath(t.GetPath())
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	resp := new(filemetapb.PrepareResponse)
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
 		a := &applier{tx: tx, now: s.now(), memo: &s.memo}
-		d, err := a.driveOf(user)
+		d, err := a.driveFor(who, p)
 		if err != nil {
 			return err
 		}
 		resp.Drive = int64(d.ID)
-		if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
+		if before, ok, err := a.doneBefore(who, t.GetIdempotencyKey(), p); err != nil || ok {
 			resp.Done = &filemetapb.CommitResponse{Node: before.node, Created: before.created}
 			return err
 		}
@@ -71,7 +71,7 @@ func targetPath(s string) (drivepath.Path, error) {
 // Commit implements the RPC: it makes a stored blob the content of a file. When it returns, the change is
 // durable and every reader sees it.
 func (s *Service) Commit(ctx context.Context, req *filemetapb.CommitRequest) (*filemetapb.CommitResponse, error) {
-	done, failed := s.commitAll(ctx, UserID(req.GetTarget().GetActor().GetUserId()), []*filemetapb.CommitRequest{req})
+	done, failed := s.commitAll(ctx, askerOf(req.GetTarget().GetActor()), []*filemetapb.CommitRequest{req})
 	return done[0], errs.Wrap("filemeta.Commit", failed[0])
 }
 
@@ -90,13 +90,13 @@ func (s *Service) CommitMany(ctx context.Context, req *filemetapb.CommitManyRequ
 	if len(reqs) > maxCommits {
 		return nil, errs.E(errs.Invalid, op, errs.Field("commits"))
 	}
-	user := reqs[0].GetTarget().GetActor().GetUserId()
+	who := askerOf(reqs[0].GetTarget().GetActor())
 	for _, r := range reqs {
-		if r.GetTarget().GetActor().GetUserId() != user {
+		if askerOf(r.GetTarget().GetActor()) != who {
 			return nil, errs.E(errs.Invalid, op, errs.Field("actor"))
 		}
 	}
-	done, failed := s.commitAll(ctx, UserID(user), reqs)
+	done, failed := s.commitAll(ctx, who, reqs)
 	for i, err := range failed {
 		resp.Outcomes[i] = outcomeOf(done[i], err)
 	}
@@ -132,15 +132,15 @@ func idsOf(req *filemetapb.CommitRequest) (int, error) {
 	return 1, nil
 }
 
-// commitAll publishes commits of one user at once, and says what became of each.
-func (s *Service) commitAll(ctx context.Context, user UserID, reqs []*filemetapb.CommitRequest) ([]*filemetapb.CommitResponse, []error) {
+// commitAll publishes commits of one asker at once, and says what became of each.
+func (s *Service) commitAll(ctx context.Context, who asker, reqs []*filemetapb.CommitRequest) ([]*filemetapb.CommitResponse, []error) {
 	done, failed := make([]*filemetapb.CommitResponse, len(reqs)), make([]error, len(reqs))
 	need, ids := make([]int, len(reqs)), 0
 	for i, r := range reqs {
 		need[i], failed[i] = idsOf(r)
 		ids += need[i]
 	}
-	d, err := s.driveOf(ctx, user)
+	d, err := s.driveOf(ctx, who.user)
 	var next int64
 	if err == nil && ids > 0 {
 		next, err = s.newIDs(ctx, ids)

@@ -96,11 +96,11 @@ func TestCondemnUsed(t *testing.T) {
 		t.Fatal(r, err)
 	}
 	id := f.mustStat(alice, "/f").ID
-	if err := f.delete(t.Context(), alice, id, ""); err != nil {
+	if err := f.delete(t.Context(), owner(alice), id, ""); err != nil {
 		t.Fatal(err)
 	}
 	check("2", isUsed)
-	if err := f.purgeOne(t.Context(), alice, id); err != nil {
+	if err := f.purgeOne(t.Context(), owner(alice), id); err != nil {
 		t.Fatal(err)
 	}
 	f.purgeAll()

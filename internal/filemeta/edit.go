@@ -32,16 +32,15 @@ func remembered(tx *gorm.DB, user UserID, key string, deed []byte, now int64, do
 
 // createFolder makes a folder, and with parents the missing ones above it. Then a folder that is there already
 // is a success.
-func (s *Service) createFolder(ctx context.Context, user UserID, p drivepath.Path, parents bool, key string) (placed, error) {
+func (s *Service) createFolder(ctx context.Context, who asker, p drivepath.Path, parents bool, key string) (placed, error) {
 	const op = errs.Op("filemeta.createFolder")
 	if p.IsRoot() {
-		if parents {
-			return s.stat(ctx, user, p)
+		if parents || who.folder != 0 {
+			return s.stat(ctx, who, p)
 		}
 		return placed{}, errs.E(errs.Exists, op, errs.Code("name_taken"))
 	}
-	d, err := s.driveOf(ctx, user)
-	if err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return placed{}, errs.Wrap(op, err)
 	}
 	first, err := s.newIDs(ctx, p.Depth())
@@ -50,20 +49,27 @@ func (s *Service) createFolder(ctx context.Context, user UserID, p drivepath.Pat
 	}
 	var made placed
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := d.mayUse(user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
-		if err := lockOwn(tx, user); err != nil {
+		d, err := driveWhere(tx, "owner_id = ?", who.user) // it may have been erased
+		if err != nil {
+			return err
+		}
+		if err := d.mayUse(who.user); err != nil {
+			return err
+		}
+		if err := who.reaches(tx, p); err != nil {
 			return err
 		}
 		now := s.now()
-		id, err := remembered(tx, user, key, deed("make", p.String()), now, func() (NodeID, error) {
+		id, err := remembered(tx, who.user, key, deed("make", p.String()), now, func() (NodeID, error) {
 			return makeFolders(tx, d, p, parents, NodeID(first), now)
 		})
 		if err != nil {
 			return err
 		}
-		made, err = s.atID(tx, user, id)
+		made, err = atID(tx, who, id)
 		return err
 	})
 	return made, errs.Wrap(op, err)
@@ -110,22 +116,22 @@ func makeFolders(tx *gorm.DB, d drive, p drivepath.Path, parents bool, first Nod
 }
 
 // stat reads one node by its path.
-func (s *Service) stat(ctx context.Context, user UserID, p drivepath.Path) (at placed, err error) {
+func (s *Service) stat(ctx context.Context, who asker, p drivepath.Path) (at placed, err error) {
 	const op = errs.Op("filemeta.stat")
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return at, errs.Wrap(op, err)
 	}
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
-		at, err = s.atPath(ctx, tx, user, p)
+		at, err = s.atPath(ctx, tx, who, p)
 		return err
 	})
 	return at, errs.Wrap(op, err)
 }
 
 // statID reads one live node by its id.
-func (s *Service) statID(ctx context.Context, user UserID, id NodeID) (at placed, err error) {
+func (s *Service) statID(ctx context.Context, who asker, id NodeID) (at placed, err error) {
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
-		at, err = s.atID(tx, user, id)
+		at, err = atID(tx, who, id)
 		return err
 	})
 	return at, errs.Wrap("filemeta.statID", err)
@@ -143,31 +149,31 @@ type move struct {
 
 // update moves or renames a node. It writes one row, however much is below it, so everybody sees the whole
 // subtree at the one place or at the other (promise C2).
-func (s *Service) update(ctx context.Context, user UserID, id NodeID, m move) (placed, error) {
+func (s *Service) update(ctx context.Context, who asker, id NodeID, m move) (placed, error) {
 	const op = errs.Op("filemeta.update")
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return placed{}, errs.Wrap(op, err)
 	}
 	var after placed
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
-		_, err := remembered(tx, user, m.key, deed("move", id.String()), s.now(), func() (NodeID, error) {
-			return id, s.moveNode(ctx, tx, user, id, m)
+		_, err := remembered(tx, who.user, m.key, deed("move", id.String()), s.now(), func() (NodeID, error) {
+			return id, s.moveNode(ctx, tx, who, id, m)
 		})
 		if err != nil {
 			return err
 		}
-		after, err = s.atID(tx, user, id)
+		after, err = atID(tx, who, id)
 		return err
 	})
 	return after, errs.Wrap(op, err)
 }
 
-func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id NodeID, m move) error {
+func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, who asker, id NodeID, m move) error {
 	const op = errs.Op("filemeta.moveNode")
-	at, err := s.atID(tx, user, id)
+	at, err := atID(tx, who, id)
 	if err != nil {
 		return err
 	}
@@ -177,6 +183,9 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	if at.path.IsRoot() {
 		return errs.E(errs.Conflict, op, errs.Code("is_the_root"))
 	}
+	if err := who.mayMove(at); err != nil {
+		return err
+	}
 	name := at.Name
 	if m.name != "" {
 		name = string(m.name)
@@ -184,11 +193,11 @@ func (s *Service) moveNode(ctx context.Context, tx *gorm.DB, user UserID, id Nod
 	var dest placed
 	switch {
 	case m.parentPath != nil:
-		dest, err = s.atPath(ctx, tx, user, *m.parentPath)
+		dest, err = s.atPath(ctx, tx, who, *m.parentPath)
 	case m.parent != 0:
-		dest, err = s.atID(tx, user, m.parent)
+		dest, err = atID(tx, who, m.parent)
 	default:
-		dest, err = s.atID(tx, user, at.ParentID)
+		dest, err = atID(tx, who, at.ParentID)
 	}
 	if missing(err) {
 		return errs.E(errs.NotFound, op, errs.Code("parent_not_found"), err)

@@ -66,15 +66,15 @@ func TestETagChanges(t *testing.T) {
 	note("second version", second.GetEtag())
 	back := f.file(alice, "/a", 10)
 	note("the first bytes once more", back.GetEtag())
-	p, err := f.update(t.Context(), alice, NodeID(back.GetId()), move{name: "b"})
+	p, err := f.update(t.Context(), owner(alice), NodeID(back.GetId()), move{name: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	note("renamed", p.etag())
-	if err := f.delete(t.Context(), alice, p.ID, ""); err != nil {
+	if err := f.delete(t.Context(), owner(alice), p.ID, ""); err != nil {
 		t.Fatal(err)
 	}
-	if p, err = f.restore(t.Context(), alice, p.ID, nil, false); err != nil {
+	if p, err = f.restore(t.Context(), owner(alice), p.ID, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	note("restored", p.etag())

@@ -13,6 +13,7 @@ import (
 	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/event"
+	"github.com/livil/gopan/internal/pb/userpb"
 )
 
 // Service is the tree and its rules.
@@ -24,6 +25,9 @@ type Service struct {
 	// SeveralWays tells that a commit may come to Apply by more than one way, so that what became of it has to be
 	// remembered: with a log that other processes apply, and not with one of this process alone.
 	SeveralWays bool
+	// Users is the user role: what accounts are called, whose time has come, and its audit log. Nil where no account is
+	// administered and none is erased.
+	Users userpb.UserClient
 	// DefaultQuota of a new drive in bytes; 0: no limit.
 	DefaultQuota int64
 	// Now is the clock; nil means time.Now.
@@ -107,9 +111,12 @@ func (s *Service) makeDrive(ctx context.Context, user UserID) (drive, error) {
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		// Another request of the same user may have come first.
-		before, err := driveWhere(tx, "owner_id = ?", user)
+		before, err := driveWhere(tx, "owner_id IN (?, ?)", user, -user)
 		if err != nil {
 			return err
+		}
+		if before.OwnerID < 0 { // it is being erased
+			return errs.E(errs.NotFound, "filemeta.makeDrive")
 		}
 		if before.ID != 0 {
 			d = before

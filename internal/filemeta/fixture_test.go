@@ -23,6 +23,9 @@ const (
 	bob   UserID = 2
 )
 
+// owner asks for all that is a user's.
+func owner(user UserID) asker { return asker{user: user} }
+
 // fixture is the tree on its real database and its real commit log, in a folder of the test.
 type fixture struct {
 	*Service
@@ -141,7 +144,7 @@ func (f *fixture) file(user UserID, path string, size int64, opts ...func(*filem
 // mkdir makes a folder and those above it.
 func (f *fixture) mkdir(user UserID, path string) placed {
 	f.t.Helper()
-	p, err := f.createFolder(context.Background(), user, at(path), true, "")
+	p, err := f.createFolder(context.Background(), owner(user), at(path), true, "")
 	if err != nil {
 		f.t.Fatalf("make %s: %v", path, err)
 	}
@@ -151,7 +154,7 @@ func (f *fixture) mkdir(user UserID, path string) placed {
 // mustStat finds what is at a path.
 func (f *fixture) mustStat(user UserID, path string) placed {
 	f.t.Helper()
-	p, err := f.stat(context.Background(), user, at(path))
+	p, err := f.stat(context.Background(), owner(user), at(path))
 	if err != nil {
 		f.t.Fatalf("stat %s: %v", path, err)
 	}
@@ -218,7 +221,7 @@ func (f *fixture) names(user UserID, path string, o order, limit int) []string {
 	f.t.Helper()
 	var names []string
 	for after := ""; ; {
-		pg, err := f.list(context.Background(), user, at(path), o, limit, after)
+		pg, err := f.list(context.Background(), owner(user), at(path), o, limit, after)
 		if err != nil {
 			f.t.Fatalf("list %s: %v", path, err)
 		}

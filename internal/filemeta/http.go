@@ -6,7 +6,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/drivepath"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
@@ -16,11 +15,6 @@ import (
 type HTTP struct{ *Service }
 
 var _ API = HTTP{}
-
-func asker(ctx context.Context) (UserID, error) {
-	p, err := auth.From(ctx)
-	return UserID(p.UserID), err
-}
 
 // toHTTP is a node as the API shows it.
 func toHTTP(at placed, err error) (*httpapi.Node, error) {
@@ -40,11 +34,11 @@ func inField(field errs.Field, err error) error {
 
 // GetDrive implements API.
 func (h HTTP) GetDrive(ctx context.Context) (*Drive, error) {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d, err := h.driveOf(ctx, user)
+	d, err := h.driveOf(ctx, who.user)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +46,11 @@ func (h HTTP) GetDrive(ctx context.Context) (*Drive, error) {
 		if d, err = driveWhere(tx, "id = ?", d.ID); err != nil {
 			return err
 		}
-		return d.mayUse(user)
+		if err := d.mayUse(who.user); err != nil {
+			return err
+		}
+		_, err = who.bounds(tx) // a key whose folder is gone opens nothing
+		return err
 	}); err != nil {
 		return nil, err
 	}
@@ -61,7 +59,7 @@ func (h HTTP) GetDrive(ctx context.Context) (*Drive, error) {
 
 // ListFolder implements API.
 func (h HTTP) ListFolder(ctx context.Context, req *ListRequest) (*NodePage, error) {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +67,7 @@ func (h HTTP) ListFolder(ctx context.Context, req *ListRequest) (*NodePage, erro
 	if err != nil {
 		return nil, inField("path", err)
 	}
-	pg, err := h.list(ctx, user, p, order{By: req.Sort, Desc: req.Order == "desc"}, req.Limit, req.Cursor)
+	pg, err := h.list(ctx, who, p, order{By: req.Sort, Desc: req.Order == "desc"}, req.Limit, req.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +84,7 @@ func (h HTTP) ListFolder(ctx context.Context, req *ListRequest) (*NodePage, erro
 
 // StatPath implements API.
 func (h HTTP) StatPath(ctx context.Context, req *StatRequest) (*httpapi.Node, error) {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -94,31 +92,31 @@ func (h HTTP) StatPath(ctx context.Context, req *StatRequest) (*httpapi.Node, er
 	if err != nil {
 		return nil, inField("path", err)
 	}
-	return toHTTP(h.stat(ctx, user, p))
+	return toHTTP(h.stat(ctx, who, p))
 }
 
-// who gives the asker and the node that a request is about.
-func who(ctx context.Context, id string) (UserID, NodeID, error) {
-	user, err := asker(ctx)
+// about gives the asker and the node that a request is about.
+func about(ctx context.Context, id string) (asker, NodeID, error) {
+	who, err := askerIn(ctx)
 	if err != nil {
-		return 0, 0, err
+		return who, 0, err
 	}
 	n, err := parseID(id)
-	return user, n, err
+	return who, n, err
 }
 
 // StatNode implements API.
 func (h HTTP) StatNode(ctx context.Context, req *NodeRequest) (*httpapi.Node, error) {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return nil, err
 	}
-	return toHTTP(h.statID(ctx, user, id))
+	return toHTTP(h.statID(ctx, who, id))
 }
 
 // CreateFolder implements API.
 func (h HTTP) CreateFolder(ctx context.Context, req *CreateFolderRequest) (*httpapi.Node, error) {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +128,12 @@ func (h HTTP) CreateFolder(ctx context.Context, req *CreateFolderRequest) (*http
 	if err != nil {
 		return nil, err
 	}
-	return toHTTP(h.createFolder(ctx, user, p, req.Parents, key))
+	return toHTTP(h.createFolder(ctx, who, p, req.Parents, key))
 }
 
 // UpdateNode implements API.
 func (h HTTP) UpdateNode(ctx context.Context, req *UpdateNodeRequest) (*httpapi.Node, error) {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -163,25 +161,25 @@ func (h HTTP) UpdateNode(ctx context.Context, req *UpdateNodeRequest) (*httpapi.
 			return nil, errs.E(errs.NotFound, "filemeta.UpdateNode", errs.Code("parent_not_found"), err)
 		}
 	}
-	return toHTTP(h.update(ctx, user, id, m))
+	return toHTTP(h.update(ctx, who, id, m))
 }
 
 // DeleteNode implements API.
 func (h HTTP) DeleteNode(ctx context.Context, req *DeleteNodeRequest) error {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return err
 	}
-	return h.delete(ctx, user, id, req.IfMatch)
+	return h.delete(ctx, who, id, req.IfMatch)
 }
 
 // ListVersions implements API.
 func (h HTTP) ListVersions(ctx context.Context, req *VersionsRequest) (*VersionPage, error) {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return nil, err
 	}
-	items, next, err := h.versions(ctx, user, id, req.Limit, req.Cursor)
+	items, next, err := h.versions(ctx, who, id, req.Limit, req.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +194,11 @@ func (h HTTP) ListVersions(ctx context.Context, req *VersionsRequest) (*VersionP
 
 // ListTrash implements API.
 func (h HTTP) ListTrash(ctx context.Context, req *TrashRequest) (*TrashPage, error) {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	items, total, next, err := h.trashPage(ctx, user, req.Limit, req.Cursor)
+	items, total, next, err := h.trashPage(ctx, who, req.Limit, req.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +217,7 @@ func (h HTTP) ListTrash(ctx context.Context, req *TrashRequest) (*TrashPage, err
 
 // RestoreNode implements API.
 func (h HTTP) RestoreNode(ctx context.Context, req *RestoreRequest) (*httpapi.Node, error) {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -231,23 +229,23 @@ func (h HTTP) RestoreNode(ctx context.Context, req *RestoreRequest) (*httpapi.No
 		}
 		to = &p
 	}
-	return toHTTP(h.restore(ctx, user, id, to, req.Conflict == "rename"))
+	return toHTTP(h.restore(ctx, who, id, to, req.Conflict == "rename"))
 }
 
 // PurgeNode implements API.
 func (h HTTP) PurgeNode(ctx context.Context, req *NodeRequest) error {
-	user, id, err := who(ctx, req.ID)
+	who, id, err := about(ctx, req.ID)
 	if err != nil {
 		return err
 	}
-	return h.purgeOne(ctx, user, id)
+	return h.purgeOne(ctx, who, id)
 }
 
 // EmptyTrash implements API.
 func (h HTTP) EmptyTrash(ctx context.Context) error {
-	user, err := asker(ctx)
+	who, err := askerIn(ctx)
 	if err != nil {
 		return err
 	}
-	return h.emptyTrash(ctx, user)
+	return h.emptyTrash(ctx, who)
 }

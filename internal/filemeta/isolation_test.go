@@ -31,7 +31,7 @@ func TestAnotherUser(t *testing.T) {
 	f.file(alice, "/secret/plan", 1)
 	live := f.file(alice, "/secret/plan", 2)
 	inTrash := f.file(alice, "/secret/old", 3)
-	if err := f.delete(t.Context(), alice, NodeID(inTrash.GetId()), ""); err != nil {
+	if err := f.delete(t.Context(), owner(alice), NodeID(inTrash.GetId()), ""); err != nil {
 		t.Fatal(err)
 	}
 	mine := f.mkdir(bob, "/mine")
@@ -129,12 +129,12 @@ func TestAnotherUser(t *testing.T) {
 		}
 	}
 	// A cursor of hers opens nothing either.
-	her, err := f.list(t.Context(), alice, at("/"), order{By: "name"}, 1, "")
+	her, err := f.list(t.Context(), owner(alice), at("/"), order{By: "name"}, 1, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := cursor{order: order{By: "name"}, Folder: her.folder.ID, Kind: folder}
-	if _, err := f.list(t.Context(), bob, drivepath.Root, order{By: "name"}, 9, c.String()); code(err) != "bad_cursor" {
+	if _, err := f.list(t.Context(), owner(bob), drivepath.Root, order{By: "name"}, 9, c.String()); code(err) != "bad_cursor" {
 		t.Errorf("her cursor: %v", err)
 	}
 	if after := f.tree(alice, "/"); !reflect.DeepEqual(after, before) {
@@ -155,11 +155,11 @@ func TestKeyOfAnotherUser(t *testing.T) {
 	if hers.GetId() == his.GetId() || his.GetSize() != 2 {
 		t.Errorf("his upload answered with %v, hers was %v", his, hers)
 	}
-	d, err := f.createFolder(t.Context(), bob, at("/d"), false, "k2")
+	d, err := f.createFolder(t.Context(), owner(bob), at("/d"), false, "k2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := f.createFolder(t.Context(), alice, at("/d"), false, "k2"); err != nil || e.ID == d.ID {
+	if e, err := f.createFolder(t.Context(), owner(alice), at("/d"), false, "k2"); err != nil || e.ID == d.ID {
 		t.Errorf("her folder: %v, %v", e.node, err)
 	}
 }

@@ -79,14 +79,14 @@ type page struct {
 
 // list reads a page of a folder. Each page is one moment of the folder; a node that is there all along
 // appears on exactly one page, whatever else changes between them (promise C10).
-func (s *Service) list(ctx context.Context, user UserID, p drivepath.Path, o order, limit int, after string) (page, error) {
+func (s *Service) list(ctx context.Context, who asker, p drivepath.Path, o order, limit int, after string) (page, error) {
 	const op = errs.Op("filemeta.list")
 	var pg page
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return pg, errs.Wrap(op, err)
 	}
 	err := s.DB.Read(ctx, func(tx *gorm.DB) error {
-		at, err := s.atPath(ctx, tx, user, p)
+		at, err := s.atPath(ctx, tx, who, p)
 		if err != nil {
 			return err
 		}
@@ -169,9 +169,12 @@ func children(tx *gorm.DB, parent NodeID, c cursor, first bool, limit int) ([]*n
 }
 
 // trashPage reads a page of the trash, the latest first.
-func (s *Service) trashPage(ctx context.Context, user UserID, limit int, after string) (items []*node, total int64, next string, err error) {
+func (s *Service) trashPage(ctx context.Context, who asker, limit int, after string) (items []*node, total int64, next string, err error) {
 	const op = errs.Op("filemeta.trashPage")
-	d, err := s.driveOf(ctx, user)
+	if err := who.wholeDrive(); err != nil {
+		return nil, 0, "", errs.Wrap(op, err)
+	}
+	d, err := s.driveOf(ctx, who.user)
 	if err != nil {
 		return nil, 0, "", errs.Wrap(op, err)
 	}
@@ -207,7 +210,7 @@ func (s *Service) trashPage(ctx context.Context, user UserID, limit int, after s
 }
 
 // versions reads a page of a file's versions, the newest first.
-func (s *Service) versions(ctx context.Context, user UserID, id NodeID, limit int, after string) (items []version, next string, err error) {
+func (s *Service) versions(ctx context.Context, who asker, id NodeID, limit int, after string) (items []version, next string, err error) {
 	const op = errs.Op("filemeta.versions")
 	c := cursor{order: order{By: "modified", Desc: true}, Num: 1<<63 - 1}
 	if after != "" {
@@ -216,7 +219,7 @@ func (s *Service) versions(ctx context.Context, user UserID, id NodeID, limit in
 		}
 	}
 	err = s.DB.Read(ctx, func(tx *gorm.DB) error {
-		at, err := s.atID(tx, user, id)
+		at, err := atID(tx, who, id)
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func TestListOrders(t *testing.T) {
 	for _, by := range []string{"name", "size", "modified"} {
 		for _, desc := range []bool{false, true} {
 			o := order{by, desc}
-			pg, err := f.list(t.Context(), alice, at("/shelf"), o, 1000, "")
+			pg, err := f.list(t.Context(), owner(alice), at("/shelf"), o, 1000, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,10 +161,10 @@ func TestListDuringChange(t *testing.T) {
 				}
 				id := NodeID(r.GetNode().GetId())
 				if i%3 == 0 {
-					_, err = f.update(context.Background(), alice, id, move{name: "0 renamed" + at(name).Base()})
+					_, err = f.update(context.Background(), owner(alice), id, move{name: "0 renamed" + at(name).Base()})
 				}
 				if err == nil {
-					err = f.delete(context.Background(), alice, id, "")
+					err = f.delete(context.Background(), owner(alice), id, "")
 				}
 				if err != nil {
 					t.Error(err)
@@ -197,12 +197,12 @@ func TestBadCursors(t *testing.T) {
 		f.file(alice, fmt.Sprintf("/d/%d", i), 1)
 		f.file(alice, fmt.Sprintf("/e/%d", i), 1)
 		f.file(alice, "/v", int64(i))
-		if err := f.delete(t.Context(), alice, f.mkdir(alice, fmt.Sprintf("/t%d", i)).ID, ""); err != nil {
+		if err := f.delete(t.Context(), owner(alice), f.mkdir(alice, fmt.Sprintf("/t%d", i)).ID, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	byName := order{By: "name"}
-	pg, err := f.list(t.Context(), alice, at("/d"), byName, 2, "")
+	pg, err := f.list(t.Context(), owner(alice), at("/d"), byName, 2, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,13 +236,13 @@ func TestBadCursors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			_, err := f.list(ctx, alice, at("/d"), byName, 2, after)
+			_, err := f.list(ctx, owner(alice), at("/d"), byName, 2, after)
 			wantCode(t, err, "bad_cursor")
 			if name != "of the trash" {
-				_, _, _, err = f.trashPage(ctx, alice, 2, after)
+				_, _, _, err = f.trashPage(ctx, owner(alice), 2, after)
 				wantCode(t, err, "bad_cursor")
 			}
-			_, _, err = f.versions(ctx, alice, f.mustStat(alice, "/v").ID, 2, after)
+			_, _, err = f.versions(ctx, owner(alice), f.mustStat(alice, "/v").ID, 2, after)
 			wantCode(t, err, "bad_cursor")
 		})
 	}
@@ -254,14 +254,14 @@ func TestOtherPages(t *testing.T) {
 	var id NodeID
 	for i := range 7 {
 		id = NodeID(f.file(alice, "/v", int64(i)).GetId())
-		if err := f.delete(t.Context(), alice, f.mkdir(alice, fmt.Sprintf("/t%d", i)).ID, ""); err != nil {
+		if err := f.delete(t.Context(), owner(alice), f.mkdir(alice, fmt.Sprintf("/t%d", i)).ID, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for limit := 1; limit <= 8; limit++ {
 		var sizes []int64
 		for after := ""; ; {
-			items, next, err := f.versions(t.Context(), alice, id, limit, after)
+			items, next, err := f.versions(t.Context(), owner(alice), id, limit, after)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -277,7 +277,7 @@ func TestOtherPages(t *testing.T) {
 		}
 		var was []string
 		for after := ""; ; {
-			items, total, next, err := f.trashPage(t.Context(), alice, limit, after)
+			items, total, next, err := f.trashPage(t.Context(), owner(alice), limit, after)
 			if err != nil || total != 7 {
 				t.Fatal(total, err)
 			}
@@ -292,10 +292,10 @@ func TestOtherPages(t *testing.T) {
 			t.Errorf("trash in pages of %d: %s", limit, got)
 		}
 	}
-	if _, _, err := f.versions(t.Context(), alice, f.mkdir(alice, "/d").ID, 1, ""); code(err) != "is_a_folder" {
+	if _, _, err := f.versions(t.Context(), owner(alice), f.mkdir(alice, "/d").ID, 1, ""); code(err) != "is_a_folder" {
 		t.Errorf("versions of a folder: %v", err)
 	}
-	if _, err := f.list(t.Context(), alice, at("/v"), order{By: "name"}, 1, ""); code(err) != "not_a_folder" {
+	if _, err := f.list(t.Context(), owner(alice), at("/v"), order{By: "name"}, 1, ""); code(err) != "not_a_folder" {
 		t.Errorf("listing a file: %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func (a *applier) lock(jobs []job) error {
 	var users []UserID
 	for _, j := range jobs {
 		if j.refused == nil {
-			users = append(users, j.user())
+			users = append(users, j.who().user)
 		}
 	}
 	slices.Sort(users)

@@ -219,7 +219,7 @@ func (a *applier) recall(jobs []job) error {
 				j.refused = errs.E(errs.Kind(r.kind), "filemeta.recall", errs.Code(r.code), errs.Field(r.field))
 				continue
 			}
-			if j.outcome, err = a.outcomeNow(r.node, r.created); err != nil {
+			if j.outcome, err = a.outcomeNow(j.who(), r.node, r.created); err != nil {
 				if !missing(err) {
 					return err
 				}
@@ -270,9 +270,7 @@ func (s *Service) forgetApplied(ctx context.Context) error {
 	for {
 		var n int64
 		err := s.DB.Write(ctx, func(tx *gorm.DB) (err error) {
-			// MySQL takes a LIMIT in IN only from a table that was derived first.
-			n, err = execute(tx, `DELETE FROM applied WHERE id IN (SELECT id FROM (
-				SELECT id FROM applied WHERE at < ? ORDER BY at LIMIT ?) AS old)`, old, maxForgotten)
+			n, err = deleteSome(tx, "applied", "id", maxForgotten, "at < ?", old)
 			return err
 		})
 		if err != nil || n < maxForgotten {

@@ -110,7 +110,7 @@ func TestRefusedForGood(t *testing.T) {
 	if f := l.apply(taken).GetOutcomes()[0].GetFailure(); errs.Kind(f.GetKind()) != errs.Exists || f.GetCode() != "name_taken" {
 		t.Fatalf("%v", f)
 	}
-	if _, err := l.update(t.Context(), alice, l.mustStat(alice, "/before").ID, move{name: "moved"}); err != nil {
+	if _, err := l.update(t.Context(), owner(alice), l.mustStat(alice, "/before").ID, move{name: "moved"}); err != nil {
 		t.Fatal(err)
 	}
 	if f := l.apply(large).GetOutcomes()[0].GetFailure(); errs.Kind(f.GetKind()) != errs.OverQuota || f.GetCode() != "quota_exceeded" {
@@ -119,7 +119,7 @@ func TestRefusedForGood(t *testing.T) {
 	if err := l.directly(taken); !errs.Is(errs.Exists, err) || errs.CodeOf(err) != "name_taken" {
 		t.Errorf("the second way: %v", err)
 	}
-	if _, err := l.stat(t.Context(), alice, at("/before")); !errs.Is(errs.NotFound, err) {
+	if _, err := l.stat(t.Context(), owner(alice), at("/before")); !errs.Is(errs.NotFound, err) {
 		t.Errorf("the refused commit took effect: %v", err)
 	}
 }
@@ -137,7 +137,7 @@ func TestOnePositionOfAPartition(t *testing.T) {
 			t.Errorf("from %d: %v, want errs.Stale", from, err)
 		}
 	}
-	if _, err := l.stat(t.Context(), alice, at("/a")); !errs.Is(errs.NotFound, err) {
+	if _, err := l.stat(t.Context(), owner(alice), at("/a")); !errs.Is(errs.NotFound, err) {
 		t.Errorf("a batch from a wrong position took effect: %v", err)
 	}
 	l.restart()
@@ -215,7 +215,7 @@ func TestPoison(t *testing.T) {
 			if p := l.apply(fine, bad).GetPoison(); len(p) != 1 || p[0].GetIndex() != 1 || p[0].GetReason() == "" {
 				t.Fatalf("%v", p)
 			}
-			if _, err := l.stat(t.Context(), alice, at(file)); !errs.Is(errs.NotFound, err) || l.at != before {
+			if _, err := l.stat(t.Context(), owner(alice), at(file)); !errs.Is(errs.NotFound, err) || l.at != before {
 				t.Errorf("something happened: %v", err)
 			}
 			l.apply(fine, &filemetapb.Record{Id: bad.GetId(), Dead: true})

@@ -30,7 +30,7 @@ func (f *fixture) another() *Service {
 // wantTotal lists a folder's first page and holds what it says of the whole against the pages.
 func (f *fixture) wantTotal(path string, want int64) {
 	f.t.Helper()
-	pg, err := f.list(context.Background(), alice, at(path), order{By: "name"}, 1, "")
+	pg, err := f.list(context.Background(), owner(alice), at(path), order{By: "name"}, 1, "")
 	if err != nil || pg.total != want {
 		f.t.Fatalf("%s holds %d, %v; want %d", path, pg.total, err, want)
 	}
@@ -54,7 +54,7 @@ func TestNothingStaleIsRemembered(t *testing.T) {
 		t.Helper()
 		p := f.mustStat(alice, from)
 		parent := at(to).Dir()
-		if _, err := s.update(t.Context(), alice, p.ID, move{name: at(to).Base(), parentPath: &parent}); err != nil {
+		if _, err := s.update(t.Context(), owner(alice), p.ID, move{name: at(to).Base(), parentPath: &parent}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestNothingStaleIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.wantTotal("/a/b", 6)
-	if err := second.delete(t.Context(), alice, f.mustStat(alice, "/a/b/theirs").ID, ""); err != nil {
+	if err := second.delete(t.Context(), owner(alice), f.mustStat(alice, "/a/b/theirs").ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	f.wantTotal("/a/b", 5)

@@ -16,7 +16,7 @@ import (
 )
 
 // Content moves between stores by the transfer role, any number of processes at once. What they share is here: which
-// migrations there are, who works on which part of one, and how far each part is. docs/decisions/0030-migration-by-all-replicas.md
+// migrations there are, who works on which part of one, and how far each part is. docs/decisions/0025-migration-by-all-replicas.md
 // tells why.
 
 const (

@@ -55,7 +55,7 @@ func TestMoves(t *testing.T) {
 				p := at(c.to)
 				m.parentPath = &p
 			}
-			got, err := f.update(t.Context(), alice, id, m)
+			got, err := f.update(t.Context(), owner(alice), id, m)
 			wantCode(t, err, c.code)
 			if err != nil {
 				if after := f.tree(alice, "/"); !slices.Equal(after, before) {
@@ -67,7 +67,7 @@ func TestMoves(t *testing.T) {
 				t.Errorf("node %d is at %s, want %d at %s", got.ID, got.path, id, c.path)
 			}
 			if c.path != c.what {
-				if _, err := f.stat(t.Context(), alice, at(c.what)); !errs.Is(errs.NotFound, err) {
+				if _, err := f.stat(t.Context(), owner(alice), at(c.what)); !errs.Is(errs.NotFound, err) {
 					t.Errorf("it is still at %s too: %v", c.what, err)
 				}
 			}
@@ -97,27 +97,27 @@ func (f *fixture) tree(user UserID, below string) []string {
 func TestMoveGuards(t *testing.T) {
 	f := newFixture(t, 0)
 	d := f.mkdir(alice, "/d")
-	if _, err := f.update(t.Context(), alice, d.ID, move{name: "e", ifMatch: `"other"`}); code(err) != "stale" {
+	if _, err := f.update(t.Context(), owner(alice), d.ID, move{name: "e", ifMatch: `"other"`}); code(err) != "stale" {
 		t.Errorf("with another ETag: %v", err)
 	}
 	m := move{name: "e", ifMatch: d.etag(), key: "once"}
-	first, err := f.update(t.Context(), alice, d.ID, m)
+	first, err := f.update(t.Context(), owner(alice), d.ID, m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The answer got lost; the retry's If-Match is old by now, but its key is known.
-	again, err := f.update(t.Context(), alice, d.ID, m)
+	again, err := f.update(t.Context(), owner(alice), d.ID, m)
 	if err != nil || again.etag() != first.etag() || again.path.String() != "/e" {
 		t.Errorf("the retry answered %v at %s, %v", again.etag(), again.path, err)
 	}
 	m.key = "another"
-	if _, err := f.update(t.Context(), alice, d.ID, m); code(err) != "stale" {
+	if _, err := f.update(t.Context(), owner(alice), d.ID, m); code(err) != "stale" {
 		t.Errorf("with the old ETag and a new key: %v", err)
 	}
-	if err := f.delete(t.Context(), alice, d.ID, d.etag()); code(err) != "stale" {
+	if err := f.delete(t.Context(), owner(alice), d.ID, d.etag()); code(err) != "stale" {
 		t.Errorf("delete with the old ETag: %v", err)
 	}
-	if err := f.delete(t.Context(), alice, f.row(alice).RootID, ""); code(err) != "is_the_root" {
+	if err := f.delete(t.Context(), owner(alice), f.row(alice).RootID, ""); code(err) != "is_the_root" {
 		t.Errorf("deleting the root: %v", err)
 	}
 }
@@ -143,15 +143,15 @@ func TestDepthAndLength(t *testing.T) {
 		{"/one", bottom, ""},
 		{"/one", bottom.Join("two"), "not_found"}, // it is moved by now
 	} {
-		p, err := f.stat(t.Context(), alice, at(c.what))
+		p, err := f.stat(t.Context(), owner(alice), at(c.what))
 		if err == nil {
-			_, err = f.update(t.Context(), alice, p.ID, move{parentPath: &c.to})
+			_, err = f.update(t.Context(), owner(alice), p.ID, move{parentPath: &c.to})
 		}
 		wantCode(t, err, c.code)
 	}
 	f.mkdir(alice, "/new/deep")
 	deepest := bottom.Join("two")
-	if _, err := f.update(t.Context(), alice, f.mustStat(alice, "/new").ID, move{parentPath: &deepest}); code(err) != "too_deep" {
+	if _, err := f.update(t.Context(), owner(alice), f.mustStat(alice, "/new").ID, move{parentPath: &deepest}); code(err) != "too_deep" {
 		t.Errorf("moved to level %d: %v", drivepath.MaxDepth+1, err)
 	}
 
@@ -174,7 +174,7 @@ func TestDepthAndLength(t *testing.T) {
 		}
 		top := f.mustStat(alice, "/"+string(at(c.make).Names()[0]))
 		to := at(chain(long, 15))
-		moved, err := f.update(t.Context(), alice, top.ID, move{parentPath: &to})
+		moved, err := f.update(t.Context(), owner(alice), top.ID, move{parentPath: &to})
 		wantCode(t, err, c.code)
 		if err == nil {
 			if again := f.mustStat(alice, moved.path.String()); again.ID != top.ID {
@@ -185,14 +185,14 @@ func TestDepthAndLength(t *testing.T) {
 	// Renaming a folder makes the paths below it longer, too.
 	f.mkdir(alice, "/s"+chain(long, 15)+"/"+strings.Repeat("x", 252))
 	s := f.mustStat(alice, "/s")
-	if _, err := f.update(t.Context(), alice, s.ID, move{name: "ss"}); err != nil {
+	if _, err := f.update(t.Context(), owner(alice), s.ID, move{name: "ss"}); err != nil {
 		t.Errorf("to 4096 bytes: %v", err)
 	}
-	if _, err := f.update(t.Context(), alice, s.ID, move{name: "sss"}); code(err) != "path_too_long" {
+	if _, err := f.update(t.Context(), owner(alice), s.ID, move{name: "sss"}); code(err) != "path_too_long" {
 		t.Errorf("to 4097 bytes: %v", err)
 	}
 	// What the trash holds can be listed and restored, however long its path.
-	if err := f.delete(t.Context(), alice, f.mustStat(alice, chain(long, 15)+"/short").ID, ""); err != nil {
+	if err := f.delete(t.Context(), owner(alice), f.mustStat(alice, chain(long, 15)+"/short").ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	ctx := auth.With(t.Context(), auth.Principal{UserID: int64(alice)})
@@ -235,10 +235,10 @@ func TestNames(t *testing.T) {
 	}
 	// Two spellings of one name are one name (C3).
 	f.mkdir(alice, "/\u00e9")
-	if _, err := f.createFolder(t.Context(), alice, at("/e\u0301"), false, ""); code(err) != "name_taken" {
+	if _, err := f.createFolder(t.Context(), owner(alice), at("/e\u0301"), false, ""); code(err) != "name_taken" {
 		t.Errorf("the other spelling: %v", err)
 	}
-	if _, err := f.createFolder(t.Context(), alice, at("/É"), false, ""); err != nil {
+	if _, err := f.createFolder(t.Context(), owner(alice), at("/É"), false, ""); err != nil {
 		t.Errorf("another case is another name: %v", err)
 	}
 }
@@ -259,7 +259,7 @@ func TestCreateFolder(t *testing.T) {
 		{"/file/x", false, "not_a_folder"}, {"/file/x", true, "not_a_folder"},
 		{"/x/y", false, "parent_not_found"}, {"/x/y/z", true, ""}, {"/x/w", false, ""},
 	} {
-		p, err := f.createFolder(t.Context(), alice, at(c.path), c.parents, "")
+		p, err := f.createFolder(t.Context(), owner(alice), at(c.path), c.parents, "")
 		if code(err) != c.code || err == nil && p.path.String() != at(c.path).String() {
 			t.Errorf("%s, parents %v: %v at %s, want %q", c.path, c.parents, err, p.path, c.code)
 		}

@@ -81,7 +81,7 @@ func (a *applier) prefetch(jobs []job) error {
 		if j.refused != nil {
 			continue
 		}
-		d, err := a.driveOf(j.user())
+		d, err := a.driveOf(j.who().user)
 		if missing(err) {
 			continue
 		}

@@ -49,7 +49,7 @@ func (f *fixture) deed(s *Service, r *rand.Rand, user UserID) error {
 	ctx := context.Background()
 	path := func() string { return fmt.Sprintf("/%c/%c", 'a'+r.IntN(3), 'a'+r.IntN(3)) }
 	node := func() NodeID {
-		p, err := s.stat(ctx, user, at(path()))
+		p, err := s.stat(ctx, owner(user), at(path()))
 		if err != nil {
 			return 0
 		}
@@ -65,28 +65,28 @@ func (f *fixture) deed(s *Service, r *rand.Rand, user UserID) error {
 	case 0, 1:
 		_, err = s.Commit(ctx, &filemetapb.CommitRequest{Target: target(user, path(), withParents, withKey(key)), Blob: blob})
 	case 2:
-		_, err = s.createFolder(ctx, user, at(path()), true, "")
+		_, err = s.createFolder(ctx, owner(user), at(path()), true, "")
 	case 3:
 		to := at(path())
 		dir := to.Dir()
-		_, err = s.update(ctx, user, node(), move{name: to.Base(), parentPath: &dir})
+		_, err = s.update(ctx, owner(user), node(), move{name: to.Base(), parentPath: &dir})
 	case 4:
-		err = s.delete(ctx, user, node(), "")
+		err = s.delete(ctx, owner(user), node(), "")
 	case 5:
-		items, _, _, lerr := s.trashPage(ctx, user, 5, "")
+		items, _, _, lerr := s.trashPage(ctx, owner(user), 5, "")
 		if err = lerr; err == nil && len(items) > 0 {
 			n := items[r.IntN(len(items))]
 			if r.IntN(2) == 0 {
-				_, err = s.restore(ctx, user, n.ID, nil, true)
+				_, err = s.restore(ctx, owner(user), n.ID, nil, true)
 			} else {
-				err = s.purgeOne(ctx, user, n.ID)
+				err = s.purgeOne(ctx, owner(user), n.ID)
 			}
 		}
 	case 6:
 		_, err = s.PurgeSome(ctx)
 	case 7:
 		if r.IntN(4) == 0 {
-			return s.emptyTrash(ctx, user)
+			return s.emptyTrash(ctx, owner(user))
 		}
 		return s.ReleaseExpired(ctx)
 	case 8:
@@ -133,10 +133,10 @@ func TestClaimAgainstCondemn(t *testing.T) {
 			t.Fatal(first, err)
 		}
 		id := NodeID(n.GetNode().GetId())
-		if err := f.delete(t.Context(), bob, id, ""); err != nil {
+		if err := f.delete(t.Context(), owner(bob), id, ""); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.purgeOne(t.Context(), bob, id); err != nil {
+		if err := f.purgeOne(t.Context(), owner(bob), id); err != nil {
 			t.Fatal(err)
 		}
 		f.purgeAll()

@@ -171,7 +171,7 @@ func (p *player) sawNode(t *rapid.T, n *mnode, got *filemetapb.Node) {
 
 func (p *player) tryFolder(t *rapid.T) {
 	path, parents, key := aPath.Draw(t, "path"), rapid.Bool().Draw(t, "parents"), p.aKey(t)
-	got, err := p.fixture.createFolder(t.Context(), p.user, at(path), parents, key)
+	got, err := p.fixture.createFolder(t.Context(), owner(p.user), at(path), parents, key)
 	n, want := p.model.createFolder(at(path), parents)
 	p.agree(t, "make a folder", err, want)
 	if err != nil {
@@ -201,7 +201,7 @@ func (p *player) tryUpdate(t *rapid.T) {
 		to = p.anyNode(t, "to")
 		m.parent, toIsLive = to.id, p.live(to)
 	}
-	got, err := p.fixture.update(t.Context(), p.user, n.id, m)
+	got, err := p.fixture.update(t.Context(), owner(p.user), n.id, m)
 	p.agree(t, "update", err, p.model.update(n, string(m.name), to, toIsLive, m.ifMatch))
 	if err == nil {
 		p.sawNode(t, n, toPB(got.node, got.path))
@@ -214,7 +214,7 @@ func (p *player) tryUpdate(t *rapid.T) {
 func (p *player) tryDelete(t *rapid.T) {
 	n := p.anyNode(t, "node")
 	tag := aTag(t, n)
-	p.agree(t, "delete", p.fixture.delete(t.Context(), p.user, n.id, tag), p.model.delete(n, tag))
+	p.agree(t, "delete", p.fixture.delete(t.Context(), owner(p.user), n.id, tag), p.model.delete(n, tag))
 }
 
 func (p *player) tryRestore(t *rapid.T) {
@@ -229,7 +229,7 @@ func (p *player) tryRestore(t *rapid.T) {
 			want = "parent_gone"
 		}
 	}
-	got, err := p.fixture.restore(t.Context(), p.user, n.id, path, rename)
+	got, err := p.fixture.restore(t.Context(), owner(p.user), n.id, path, rename)
 	if want == "" {
 		want = p.model.restore(n, to, rename)
 	}
@@ -241,11 +241,11 @@ func (p *player) tryRestore(t *rapid.T) {
 
 func (p *player) tryPurge(t *rapid.T) {
 	n := p.anEntry(t)
-	p.agree(t, "purge", p.purgeOne(t.Context(), p.user, n.id), p.model.purge(n))
+	p.agree(t, "purge", p.purgeOne(t.Context(), owner(p.user), n.id), p.model.purge(n))
 }
 
 func (p *player) tryEmpty(t *rapid.T) {
-	p.agree(t, "empty the trash", p.emptyTrash(t.Context(), p.user), "")
+	p.agree(t, "empty the trash", p.emptyTrash(t.Context(), owner(p.user)), "")
 	for len(p.bin) > 0 {
 		p.model.purge(p.bin[0])
 	}
@@ -287,10 +287,10 @@ func (p *player) tryRetry(t *rapid.T) {
 			t.Fatalf("the retry answered %v, the first was node %d, created %v", resp, r.node.id, r.created)
 		}
 	case r.update != nil:
-		_, err := p.fixture.update(t.Context(), p.user, r.node.id, *r.update)
+		_, err := p.fixture.update(t.Context(), owner(p.user), r.node.id, *r.update)
 		p.agree(t, "update again", err, want)
 	default:
-		got, err := p.fixture.createFolder(t.Context(), p.user, at(r.folder), r.parents, r.key)
+		got, err := p.fixture.createFolder(t.Context(), owner(p.user), at(r.folder), r.parents, r.key)
 		p.agree(t, "make the folder again", err, want)
 		if err == nil && got.ID != r.node.id {
 			t.Fatalf("the retry answered %d, the first was %d", got.ID, r.node.id)
@@ -307,13 +307,13 @@ func (p *player) compare(t *rapid.T) {
 	}
 	// By id and by path, one node of all there are or were.
 	n := p.anyNode(t, "look at")
-	got, err := p.statID(t.Context(), p.user, n.id)
+	got, err := p.statID(t.Context(), owner(p.user), n.id)
 	if !p.live(n) {
 		p.agree(t, "stat of what is deleted", err, "not_found")
 	} else {
 		p.agree(t, "stat by id", err, "")
 		p.sawNode(t, n, toPB(got.node, got.path))
-		byPath, err := p.stat(t.Context(), p.user, n.path())
+		byPath, err := p.stat(t.Context(), owner(p.user), n.path())
 		if err != nil || byPath.ID != n.id {
 			t.Fatalf("stat %s: %v, %v", n.path(), byPath.node, err)
 		}
@@ -321,7 +321,7 @@ func (p *player) compare(t *rapid.T) {
 			p.compareVersions(t, n)
 		}
 	}
-	items, total, _, err := p.trashPage(t.Context(), p.user, 1000, "")
+	items, total, _, err := p.trashPage(t.Context(), owner(p.user), 1000, "")
 	if err != nil || len(items) != len(p.bin) || int(total) != len(p.bin) {
 		t.Fatalf("the trash holds %d of %d, %v; the model says %d", len(items), total, err, len(p.bin))
 	}
@@ -343,7 +343,7 @@ func (p *player) compareFolder(t *rapid.T, n *mnode) {
 	var last *node
 	o := order{By: "name", Desc: len(n.kids)%2 == 0}
 	for after := ""; ; {
-		pg, err := p.list(t.Context(), p.user, n.path(), o, 3, after)
+		pg, err := p.list(t.Context(), owner(p.user), n.path(), o, 3, after)
 		if err != nil {
 			t.Fatalf("list %s: %v", n.path(), err)
 		}
@@ -384,7 +384,7 @@ func (n *mnode) sawTag(t *rapid.T, tag string) {
 }
 
 func (p *player) compareVersions(t *rapid.T, n *mnode) {
-	items, _, err := p.versions(t.Context(), p.user, n.id, 1000, "")
+	items, _, err := p.versions(t.Context(), owner(p.user), n.id, 1000, "")
 	if err != nil || len(items) != len(n.vers) {
 		t.Fatalf("%s has %d versions, %v; the model says %d", n.path(), len(items), err, len(n.vers))
 	}

@@ -68,7 +68,7 @@ func TestOneCreator(t *testing.T) {
 		loser string
 	}{
 		{"folder", func(int) error {
-			_, err := f.createFolder(t.Context(), alice, at("/folder"), false, "")
+			_, err := f.createFolder(t.Context(), owner(alice), at("/folder"), false, "")
 			return err
 		}, "name_taken"},
 		{"file", func(i int) error {
@@ -81,7 +81,7 @@ func TestOneCreator(t *testing.T) {
 		}, "stale"},
 		{"either", func(i int) error {
 			if i%2 == 0 {
-				_, err := f.createFolder(t.Context(), alice, at("/either"), false, "")
+				_, err := f.createFolder(t.Context(), owner(alice), at("/either"), false, "")
 				return err
 			}
 			_, err := f.put(target(alice, "/either", orFail), bytesOf("x", int64(i)))
@@ -146,7 +146,7 @@ func TestOneKeyTogether(t *testing.T) {
 		t.Errorf("the folder holds %v", got)
 	}
 	for _, err := range together(8, func(int) error {
-		_, err := f.createFolder(t.Context(), alice, at("/d"), false, "folder-key")
+		_, err := f.createFolder(t.Context(), owner(alice), at("/d"), false, "folder-key")
 		return err
 	}) {
 		if err != nil {
@@ -179,10 +179,10 @@ func TestOneWriter(t *testing.T) {
 				}
 				return err
 			case 1:
-				_, err := f.update(t.Context(), alice, here.ID, move{name: "b", ifMatch: here.etag()})
+				_, err := f.update(t.Context(), owner(alice), here.ID, move{name: "b", ifMatch: here.etag()})
 				return late(err)
 			default:
-				return late(f.delete(t.Context(), alice, here.ID, here.etag()))
+				return late(f.delete(t.Context(), owner(alice), here.ID, here.etag()))
 			}
 		}))
 		if got[""] != 1 || got["stale"] != n-1 {
@@ -190,8 +190,8 @@ func TestOneWriter(t *testing.T) {
 		}
 		// For the next round.
 		for _, name := range []string{"/b", "/a"} {
-			if p, err := f.stat(t.Context(), alice, at(name)); err == nil {
-				if err := f.delete(t.Context(), alice, p.ID, ""); err != nil {
+			if p, err := f.stat(t.Context(), owner(alice), at(name)); err == nil {
+				if err := f.delete(t.Context(), owner(alice), p.ID, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -254,7 +254,7 @@ func TestMovesIntoEachOther(t *testing.T) {
 			if i == 1 {
 				id, to = topB.ID, a.ID
 			}
-			_, err := f.update(t.Context(), alice, id, move{parent: to})
+			_, err := f.update(t.Context(), owner(alice), id, move{parent: to})
 			return err
 		}))
 		if got[""] != 1 || got["into_itself"] != 1 {
@@ -275,11 +275,11 @@ func TestRenamesAcross(t *testing.T) {
 			var err error
 			switch i {
 			case 0:
-				_, err = f.update(t.Context(), alice, a.ID, move{name: "B"})
+				_, err = f.update(t.Context(), owner(alice), a.ID, move{name: "B"})
 			case 1:
-				_, err = f.update(t.Context(), alice, b.ID, move{name: "A"})
+				_, err = f.update(t.Context(), owner(alice), b.ID, move{name: "A"})
 			default:
-				_, err = f.createFolder(t.Context(), alice, at(dir+"/B"), false, "")
+				_, err = f.createFolder(t.Context(), owner(alice), at(dir+"/B"), false, "")
 			}
 			return err
 		})

@@ -59,7 +59,7 @@ func dropReservations(tx *gorm.DB, ids []int64) error {
 func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (*filemetapb.ReserveResponse, error) {
 	const op = errs.Op("filemeta.Reserve")
 	t, digest := req.GetTarget(), req.GetDigest()
-	user := UserID(t.GetActor().GetUserId())
+	who := askerOf(t.GetActor())
 	p, err := targetPath(t.GetPath())
 	if err != nil {
 		return nil, errs.Wrap(op, err)
@@ -72,7 +72,7 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 	case req.GetExpiresAt() <= s.now():
 		return nil, errs.E(errs.Invalid, op, errs.Field("expires_at"))
 	}
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	id, err := s.newIDs(ctx, 1)
@@ -82,25 +82,25 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 	var resp *filemetapb.ReserveResponse
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		resp = new(filemetapb.ReserveResponse)
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
 		if err := db.Gate(tx, db.Condemning, false); err != nil {
 			return err
 		}
 		a := &applier{tx: tx, now: s.now(), memo: &s.memo}
-		d, err := a.driveOf(user)
+		d, err := a.driveFor(who, p)
 		if err != nil {
 			return err
 		}
 		resp.Drive = int64(d.ID)
-		if before, ok, err := a.doneBefore(user, t.GetIdempotencyKey(), p); err != nil || ok {
+		if before, ok, err := a.doneBefore(who, t.GetIdempotencyKey(), p); err != nil || ok {
 			resp.Done = &filemetapb.CommitResponse{Node: before.node, Created: before.created}
 			return err
 		}
 		r := reservation{id: id, drive: d.ID, size: t.GetSize(), expiresAt: req.GetExpiresAt()}
 		asked := deed("reserve", fmt.Sprint(p, " ", t.GetSize()))
-		if err := a.takeOver(d, user, t.GetIdempotencyKey(), asked, &r); err != nil {
+		if err := a.takeOver(d, who.user, t.GetIdempotencyKey(), asked, &r); err != nil {
 			return err
 		}
 		sl, err := a.place(d, p, t)
@@ -119,7 +119,7 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 			return errs.E(errs.OverQuota, op, errs.Code("quota_exceeded"))
 		}
 		if len(digest) > 0 {
-			if resp.Holder, err = holderOf(tx, d.ID, digest, t.GetSize(), req.GetOthers()); err != nil {
+			if resp.Holder, err = holderOf(tx, who, d.ID, digest, t.GetSize(), req.GetOthers()); err != nil {
 				return err
 			}
 		}
@@ -130,7 +130,7 @@ func (s *Service) Reserve(ctx context.Context, req *filemetapb.ReserveRequest) (
 		d.Reserved += r.size
 		_, err = execute(tx, `INSERT INTO reservations (id, drive_id, size, digest, actor_id, "key", deed, expires_at, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.id, r.drive, r.size, r.digest, user, t.GetIdempotencyKey(), asked, r.expiresAt, a.now)
+			r.id, r.drive, r.size, r.digest, who.user, t.GetIdempotencyKey(), asked, r.expiresAt, a.now)
 		if err != nil {
 			return err
 		}
@@ -188,14 +188,19 @@ func contents(tx *gorm.DB, id NodeID) (all []*filemetapb.Blob, err error) {
 
 // holderOf finds who has content, and makes it safe to claim: from the end of this transaction on it is not condemned.
 // Content that is being deleted already counts as nobody's. Without others, what other users have is not looked at,
-// so that neither the answer nor its time can tell of it (promise S6).
-func holderOf(tx *gorm.DB, d DriveID, digest []byte, size int64, others bool) (filemetapb.Holder, error) {
+// so that neither the answer nor its time can tell of it (promise S6). What is in the drive of somebody who is limited to
+// a folder of it counts as others': a sum must not fetch them what they cannot read.
+func holderOf(tx *gorm.DB, who asker, d DriveID, digest []byte, size int64, others bool) (filemetapb.Holder, error) {
 	found := func(what string, args ...any) (yes bool, err error) {
 		err = query(tx, func(rows *sql.Rows) error { return rows.Scan(&yes) }, "SELECT EXISTS ("+what+")", args...)
 		return yes, err
 	}
 	holder := filemetapb.Holder_HOLDER_NOBODY
-	own, err := found("SELECT 1 FROM versions WHERE digest = ? AND size = ? AND drive_id = ?", digest, size, d)
+	own := false
+	var err error
+	if who.folder == 0 {
+		own, err = found("SELECT 1 FROM versions WHERE digest = ? AND size = ? AND drive_id = ?", digest, size, d)
+	}
 	switch {
 	case err != nil:
 		return holder, err

@@ -141,7 +141,7 @@ func TestHolder(t *testing.T) {
 	}
 	f.file(alice, "/f", 5) // a version of old is held, too
 	trash := f.file(alice, "/gone", 6)
-	if err := f.delete(t.Context(), alice, NodeID(trash.GetId()), ""); err != nil {
+	if err := f.delete(t.Context(), owner(alice), NodeID(trash.GetId()), ""); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range []struct {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
+
+	"github.com/livil/gopan/internal/db"
 )
 
 // What is read and written with every commit and every page goes by hand: gorm's reflection would take most of the
@@ -17,6 +19,16 @@ func execute(tx *gorm.DB, statement string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// deleteSome deletes up to limit rows of a table that fit a condition, and says how many. key are the columns of its
+// primary key.
+func deleteSome(tx *gorm.DB, table, key string, limit int64, condition string, args ...any) (int64, error) {
+	which := "WHERE " + condition + " LIMIT ?"
+	if !db.Shared(tx) { // SQLite's DELETE knows no LIMIT
+		which = "WHERE (" + key + ") IN (SELECT " + key + " FROM " + table + " " + which + ")"
+	}
+	return execute(tx, "DELETE FROM "+table+" "+which, append(args[:len(args):len(args)], limit)...)
 }
 
 // query runs a statement and calls each for every row.

@@ -26,8 +26,8 @@ var _ filemetapb.FileMetaServer = RPC{}
 // Resolve implements the RPC.
 func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (*filemetapb.Node, error) {
 	const op = errs.Op("filemeta.Resolve")
-	user := UserID(req.GetActor().GetUserId())
-	if _, err := s.driveOf(ctx, user); err != nil {
+	who := askerOf(req.GetActor())
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	var p drivepath.Path
@@ -42,9 +42,9 @@ func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (
 		var at placed
 		var err error
 		if req.GetId() != 0 {
-			at, err = s.atID(tx, user, NodeID(req.GetId()))
+			at, err = atID(tx, who, NodeID(req.GetId()))
 		} else {
-			at, err = s.atPath(ctx, tx, user, p)
+			at, err = s.atPath(ctx, tx, who, p)
 		}
 		if err != nil {
 			return err
@@ -81,19 +81,19 @@ func (s *Service) Resolve(ctx context.Context, req *filemetapb.ResolveRequest) (
 // MakeFolder implements the RPC. A folder that is there already costs a look.
 func (s *Service) MakeFolder(ctx context.Context, req *filemetapb.MakeFolderRequest) (*filemetapb.CommitResponse, error) {
 	const op = errs.Op("filemeta.MakeFolder")
-	user := UserID(req.GetActor().GetUserId())
+	who := askerOf(req.GetActor())
 	p, err := drivepath.Parse(req.GetPath())
 	if err != nil {
 		return nil, errs.Wrap(op, err)
 	}
-	at, err := s.stat(ctx, user, p)
+	at, err := s.stat(ctx, who, p)
 	if err == nil && at.Kind == folder {
 		return &filemetapb.CommitResponse{Node: toPB(at.node, at.path)}, nil
 	}
 	if err != nil && !errs.Is(errs.NotFound, err) {
 		return nil, errs.Wrap(op, err)
 	}
-	if at, err = s.createFolder(ctx, user, p, true, ""); err != nil {
+	if at, err = s.createFolder(ctx, who, p, true, ""); err != nil {
 		return nil, errs.Wrap(op, err)
 	}
 	return &filemetapb.CommitResponse{Node: toPB(at.node, at.path), Created: true}, nil

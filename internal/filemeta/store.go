@@ -48,7 +48,8 @@ func parseID(s string) (NodeID, error) {
 
 // drive is a row of drives.
 type drive struct {
-	ID              DriveID `gorm:"primaryKey;autoIncrement:false"`
+	ID DriveID `gorm:"primaryKey;autoIncrement:false"`
+	// OwnerID is negative while the drive is being erased.
 	OwnerID         UserID
 	RootID, TrashID NodeID
 	// Quota, Used and Reserved in bytes; a Quota of 0 is no limit. Reserved is what reservations hold for uploads

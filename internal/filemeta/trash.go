@@ -11,13 +11,13 @@ import (
 )
 
 // delete moves a node to its drive's trash. One row changes, however much is below it.
-func (s *Service) delete(ctx context.Context, user UserID, id NodeID, ifMatch string) error {
+func (s *Service) delete(ctx context.Context, who asker, id NodeID, ifMatch string) error {
 	const op = errs.Op("filemeta.delete")
 	return errs.Wrap(op, s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
-		at, err := s.atID(tx, user, id)
+		at, err := atID(tx, who, id)
 		if err != nil {
 			return err
 		}
@@ -26,6 +26,9 @@ func (s *Service) delete(ctx context.Context, user UserID, id NodeID, ifMatch st
 		}
 		if at.path.IsRoot() {
 			return errs.E(errs.Conflict, op, errs.Code("is_the_root"))
+		}
+		if err := who.mayMove(at); err != nil {
+			return err
 		}
 		now := s.now()
 		err = tx.Exec(`UPDATE nodes SET parent_id = ?, name = ?, trashed_at = ?, origin_parent = ?, origin_path = ?,
@@ -37,9 +40,13 @@ func (s *Service) delete(ctx context.Context, user UserID, id NodeID, ifMatch st
 	}))
 }
 
-// inTrash finds an entry of the user's trash.
-func (s *Service) inTrash(tx *gorm.DB, user UserID, id NodeID) (*node, drive, error) {
+// inTrash finds an entry of the user's trash, which is for those alone who may see the whole drive: what is in it is in no
+// folder any more.
+func (s *Service) inTrash(tx *gorm.DB, who asker, id NodeID) (*node, drive, error) {
 	const op = errs.Op("filemeta.inTrash")
+	if err := who.wholeDrive(); err != nil {
+		return nil, drive{}, err
+	}
 	n, err := byID(tx, id)
 	if err != nil {
 		return nil, drive{}, err
@@ -48,7 +55,7 @@ func (s *Service) inTrash(tx *gorm.DB, user UserID, id NodeID) (*node, drive, er
 	if err := tx.Take(&d, "id = ?", n.DriveID).Error; err != nil {
 		return nil, d, err
 	}
-	if err := d.mayUse(user); err != nil {
+	if err := d.mayUse(who.user); err != nil {
 		return nil, d, err
 	}
 	if n.ParentID != d.TrashID {
@@ -58,17 +65,17 @@ func (s *Service) inTrash(tx *gorm.DB, user UserID, id NodeID) (*node, drive, er
 }
 
 // restore takes an entry out of the trash, to where it was or to another folder. One row changes.
-func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drivepath.Path, rename bool) (placed, error) {
+func (s *Service) restore(ctx context.Context, who asker, id NodeID, to *drivepath.Path, rename bool) (placed, error) {
 	const op = errs.Op("filemeta.restore")
-	if _, err := s.driveOf(ctx, user); err != nil {
+	if _, err := s.driveOf(ctx, who.user); err != nil {
 		return placed{}, errs.Wrap(op, err)
 	}
 	var back placed
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
-		n, d, err := s.inTrash(tx, user, id)
+		n, d, err := s.inTrash(tx, who, id)
 		if err != nil {
 			return err
 		}
@@ -78,10 +85,10 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 		}
 		var dest placed
 		if to != nil {
-			dest, err = s.atPath(ctx, tx, user, *to)
+			dest, err = s.atPath(ctx, tx, who, *to)
 		} else {
 			// By id: the folder may have another name by now.
-			dest, err = s.atID(tx, user, n.OriginParent)
+			dest, err = atID(tx, who, n.OriginParent)
 		}
 		if missing(err) {
 			return errs.E(errs.Conflict, op, errs.Code("parent_gone"), err)
@@ -115,7 +122,7 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 		if err := record(tx, d.ID, s.now(), 0, restored, id); err != nil {
 			return err
 		}
-		back, err = s.atID(tx, user, id)
+		back, err = atID(tx, who, id)
 		return err
 	})
 	return back, errs.Wrap(op, err)
@@ -123,12 +130,12 @@ func (s *Service) restore(ctx context.Context, user UserID, id NodeID, to *drive
 
 // purgeOne deletes an entry of the trash for ever. It is gone at once; its bytes are given back as the rows
 // below it are taken apart in the background.
-func (s *Service) purgeOne(ctx context.Context, user UserID, id NodeID) error {
+func (s *Service) purgeOne(ctx context.Context, who asker, id NodeID) error {
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
-		n, d, err := s.inTrash(tx, user, id)
+		n, d, err := s.inTrash(tx, who, id)
 		if err != nil {
 			return err
 		}
@@ -144,17 +151,20 @@ func (s *Service) purgeOne(ctx context.Context, user UserID, id NodeID) error {
 }
 
 // emptyTrash deletes all of the user's trash for ever.
-func (s *Service) emptyTrash(ctx context.Context, user UserID) error {
+func (s *Service) emptyTrash(ctx context.Context, who asker) error {
 	const op = errs.Op("filemeta.emptyTrash")
-	d, err := s.driveOf(ctx, user)
+	if err := who.wholeDrive(); err != nil {
+		return errs.Wrap(op, err)
+	}
+	d, err := s.driveOf(ctx, who.user)
 	if err != nil {
 		return errs.Wrap(op, err)
 	}
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
-		if err := d.mayUse(user); err != nil {
+		if err := d.mayUse(who.user); err != nil {
 			return err
 		}
-		if err := lockOwn(tx, user); err != nil {
+		if err := lockOwn(tx, who.user); err != nil {
 			return err
 		}
 		var ids []NodeID
@@ -188,7 +198,7 @@ func (s *Service) wakePurge() {
 const requestsLive = 24 * time.Hour
 
 // Run does the tree's work in the background until ctx ends: it takes apart what was purged, and every minute ends
-// reservations that have expired and forgets old Idempotency-Keys. Being cut off anywhere loses nothing; the next Run goes on.
+// reservations that have expired, forgets old Idempotency-Keys and erases the drives of accounts that are gone. Being cut off anywhere loses nothing; the next Run goes on.
 func (s *Service) Run(ctx context.Context, failed func(error)) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -211,12 +221,27 @@ func (s *Service) Run(ctx context.Context, failed func(error)) {
 			if err := s.forgetApplied(ctx); err != nil {
 				failed(err)
 			}
-			old := s.now() - requestsLive.Milliseconds()
-			if err := s.DB.Write(ctx, func(tx *gorm.DB) error {
-				return tx.Exec("DELETE FROM requests WHERE at < ?", old).Error
-			}); err != nil {
+			if err := s.forgetRequests(ctx); err != nil {
 				failed(err)
 			}
+			if err := s.EraseDeparted(ctx); err != nil {
+				failed(err)
+			}
+		}
+	}
+}
+
+// forgetRequests drops old Idempotency-Keys, a bounded number in each transaction.
+func (s *Service) forgetRequests(ctx context.Context) error {
+	old := s.now() - requestsLive.Milliseconds()
+	for {
+		var n int64
+		err := s.DB.Write(ctx, func(tx *gorm.DB) (err error) {
+			n, err = deleteSome(tx, "requests", `actor_id, "key"`, maxForgotten, "at < ?", old)
+			return err
+		})
+		if err != nil || n < maxForgotten {
+			return errs.Wrap("filemeta.forgetRequests", err)
 		}
 	}
 }

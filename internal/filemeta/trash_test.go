@@ -51,7 +51,7 @@ func TestRestore(t *testing.T) {
 				c.after(f)
 			}
 			used := f.used(alice)
-			back, err := f.restore(t.Context(), alice, id, c.to, c.rename)
+			back, err := f.restore(t.Context(), owner(alice), id, c.to, c.rename)
 			wantCode(t, err, c.code)
 			f.sound(alice)
 			if f.used(alice) != used {
@@ -69,11 +69,11 @@ func TestRestore(t *testing.T) {
 			if !bytes.Equal(back.Digest, was.GetDigest()) || back.Version != 2 || back.TrashedAt != 0 {
 				t.Errorf("restored %+v", back.node)
 			}
-			versions, _, err := f.versions(t.Context(), alice, id, 10, "")
+			versions, _, err := f.versions(t.Context(), owner(alice), id, 10, "")
 			if err != nil || len(versions) != 2 {
 				t.Errorf("%d versions came back, %v", len(versions), err)
 			}
-			if _, err := f.restore(t.Context(), alice, id, nil, false); code(err) != "not_found" {
+			if _, err := f.restore(t.Context(), owner(alice), id, nil, false); code(err) != "not_found" {
 				t.Errorf("restored twice: %v", err)
 			}
 		})
@@ -82,7 +82,7 @@ func TestRestore(t *testing.T) {
 
 // find reads a row of the trash.
 func (f *fixture) find(id NodeID) (*node, bool, error) {
-	items, _, _, err := f.trashPage(f.t.Context(), alice, 1000, "")
+	items, _, _, err := f.trashPage(f.t.Context(), owner(alice), 1000, "")
 	for _, n := range items {
 		if n.ID == id {
 			return n, true, err
@@ -97,7 +97,7 @@ func (f *fixture) find(id NodeID) (*node, bool, error) {
 func (f *fixture) trash(path string) NodeID {
 	f.t.Helper()
 	id := f.mustStat(alice, path).ID
-	if err := f.delete(f.t.Context(), alice, id, ""); err != nil {
+	if err := f.delete(f.t.Context(), owner(alice), id, ""); err != nil {
 		f.t.Fatal(err)
 	}
 	return id
@@ -105,14 +105,14 @@ func (f *fixture) trash(path string) NodeID {
 
 func (f *fixture) purge(id NodeID) {
 	f.t.Helper()
-	if err := f.purgeOne(f.t.Context(), alice, id); err != nil {
+	if err := f.purgeOne(f.t.Context(), owner(alice), id); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
 func (f *fixture) rename(path, name string) {
 	f.t.Helper()
-	if _, err := f.update(f.t.Context(), alice, f.mustStat(alice, path).ID, move{name: drivepath.Name(name)}); err != nil {
+	if _, err := f.update(f.t.Context(), owner(alice), f.mustStat(alice, path).ID, move{name: drivepath.Name(name)}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -129,34 +129,34 @@ func TestTrashTree(t *testing.T) {
 	seq := f.row(alice).Seq
 	id := f.trash("/d")
 	for _, p := range []string{"/d", "/d/sub", "/d/sub/7"} {
-		if _, err := f.stat(t.Context(), alice, at(p)); code(err) != "not_found" {
+		if _, err := f.stat(t.Context(), owner(alice), at(p)); code(err) != "not_found" {
 			t.Errorf("%s is still there: %v", p, err)
 		}
 	}
-	if _, err := f.statID(t.Context(), alice, leaf.ID); code(err) != "not_found" {
+	if _, err := f.statID(t.Context(), owner(alice), leaf.ID); code(err) != "not_found" {
 		t.Errorf("a file in a deleted folder is still there by its id: %v", err)
 	}
 	// B114: nothing can be put into a folder that is in the trash, or done to what is in it.
 	if _, err := f.put(target(alice, "/d/new"), bytesOf("x", 1)); code(err) != "parent_not_found" {
 		t.Errorf("put into the trash: %v", err)
 	}
-	if _, err := f.update(t.Context(), alice, leaf.ID, move{name: "x"}); code(err) != "not_found" {
+	if _, err := f.update(t.Context(), owner(alice), leaf.ID, move{name: "x"}); code(err) != "not_found" {
 		t.Errorf("renamed in the trash: %v", err)
 	}
 	other := f.mkdir(alice, "/other")
 	for _, to := range []NodeID{id, f.row(alice).TrashID} {
-		if _, err := f.update(t.Context(), alice, other.ID, move{parent: to}); code(err) != "parent_not_found" {
+		if _, err := f.update(t.Context(), owner(alice), other.ID, move{parent: to}); code(err) != "parent_not_found" {
 			t.Errorf("moved into the trash: %v", err)
 		}
 	}
 	// Only what was deleted itself is an entry of the trash.
-	if err := f.purgeOne(t.Context(), alice, leaf.ID); code(err) != "not_found" {
+	if err := f.purgeOne(t.Context(), owner(alice), leaf.ID); code(err) != "not_found" {
 		t.Errorf("purged a part of an entry: %v", err)
 	}
-	if _, err := f.restore(t.Context(), alice, leaf.ID, nil, false); code(err) != "not_found" {
+	if _, err := f.restore(t.Context(), owner(alice), leaf.ID, nil, false); code(err) != "not_found" {
 		t.Errorf("restored a part of an entry: %v", err)
 	}
-	if _, err := f.restore(t.Context(), alice, id, nil, false); err != nil {
+	if _, err := f.restore(t.Context(), owner(alice), id, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	if after := f.tree(alice, "/d/sub"); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -198,10 +198,10 @@ func TestPurge(t *testing.T) {
 	f.file(alice, "/as much as fits", 995)
 	f.trash("/keep")
 	f.trash("/as much as fits")
-	if err := f.emptyTrash(t.Context(), alice); err != nil {
+	if err := f.emptyTrash(t.Context(), owner(alice)); err != nil {
 		t.Fatal(err)
 	}
-	if items, total, _, err := f.trashPage(t.Context(), alice, 10, ""); len(items) != 0 || total != 0 || err != nil {
+	if items, total, _, err := f.trashPage(t.Context(), owner(alice), 10, ""); len(items) != 0 || total != 0 || err != nil {
 		t.Errorf("the trash still holds %d of %d, %v", len(items), total, err)
 	}
 	f.purgeAll()

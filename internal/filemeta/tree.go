@@ -41,18 +41,21 @@ func byID(tx *gorm.DB, id NodeID) (*node, error) {
 	return one(nodesWhere(tx, "id = ?", id))
 }
 
-// atPath finds a live node of the user's own drive.
-func (s *Service) atPath(ctx context.Context, tx *gorm.DB, user UserID, p drivepath.Path) (placed, error) {
-	d, err := s.driveOf(ctx, user)
+// atPath finds a live node of the asker's own drive.
+func (s *Service) atPath(ctx context.Context, tx *gorm.DB, who asker, p drivepath.Path) (placed, error) {
+	d, err := s.driveOf(ctx, who.user)
 	if err != nil {
 		return placed{}, err
 	}
-	if err := d.mayUse(user); err != nil {
+	if err := d.mayUse(who.user); err != nil {
 		return placed{}, err
 	}
 	if p.IsRoot() {
 		n, err := byID(tx, d.RootID)
-		return placed{node: n, drive: d}, err
+		if err != nil {
+			return placed{}, err
+		}
+		return who.seen(placed{node: n, drive: d})
 	}
 	n := &node{ID: d.RootID} // all that the walk needs of it
 	var above []NodeID
@@ -63,7 +66,7 @@ func (s *Service) atPath(ctx context.Context, tx *gorm.DB, user UserID, p drivep
 			return placed{}, err
 		}
 	}
-	return placed{n, d, p, above}, nil
+	return who.seen(placed{n, d, p, above})
 }
 
 // ancestors reads a node and what holds it, from the node up.
@@ -84,8 +87,8 @@ func ancestors(tx *gorm.DB, id NodeID) ([]*node, error) {
 	return chain, nil
 }
 
-// atID finds a live node by its id, in any drive that the user may use. What is in the trash is not live.
-func (s *Service) atID(tx *gorm.DB, user UserID, id NodeID) (placed, error) {
+// atID finds a live node by its id, in any drive that the asker may use. What is in the trash is not live.
+func atID(tx *gorm.DB, who asker, id NodeID) (placed, error) {
 	chain, err := ancestors(tx, id)
 	if err != nil {
 		return placed{}, err
@@ -94,7 +97,7 @@ func (s *Service) atID(tx *gorm.DB, user UserID, id NodeID) (placed, error) {
 	if err := tx.Take(&d, "id = ?", chain[0].DriveID).Error; err != nil {
 		return placed{}, err
 	}
-	if err := d.mayUse(user); err != nil {
+	if err := d.mayUse(who.user); err != nil {
 		return placed{}, err
 	}
 	top := chain[len(chain)-1]
@@ -111,7 +114,7 @@ func (s *Service) atID(tx *gorm.DB, user UserID, id NodeID) (placed, error) {
 			p.above = append(p.above, n.ID)
 		}
 	}
-	return p, nil
+	return who.seen(p)
 }
 
 // asFolder is p itself, or errs.Conflict when it is a file.

@@ -10,8 +10,8 @@ import (
 	"github.com/livil/gopan/internal/pb/filemetapb"
 )
 
-// ListFolder implements the RPC. Whoever may read a folder may read what is in it: rights are a drive's so far, and
-// asked for at every page, so a walk ends where its actor's rights do (promise S1).
+// ListFolder implements the RPC. Whoever may read a folder may read what is in it; that they may is
+// asked at every page, so a walk ends where its actor's rights do (promise S1).
 func (s *Service) ListFolder(ctx context.Context, req *filemetapb.ListFolderRequest) (*filemetapb.ListFolderResponse, error) {
 	const op = errs.Op("filemeta.ListFolder")
 	if req.GetLimit() < 1 || req.GetLimit() > 1000 {
@@ -21,7 +21,7 @@ func (s *Service) ListFolder(ctx context.Context, req *filemetapb.ListFolderRequ
 	byName := order{By: "name"}
 	out := new(filemetapb.ListFolderResponse)
 	err := s.DB.Read(ctx, func(tx *gorm.DB) error {
-		at, err := s.atID(tx, UserID(req.GetActor().GetUserId()), NodeID(req.GetId()))
+		at, err := atID(tx, askerOf(req.GetActor()), NodeID(req.GetId()))
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ func TestListFolder(t *testing.T) {
 	f := newFixture(t, 0)
 	shelf(f)
 	folder := int64(f.mustStat(alice, "/shelf").ID)
-	pg, err := f.list(t.Context(), alice, at("/shelf"), order{By: "name"}, 1000, "")
+	pg, err := f.list(t.Context(), owner(alice), at("/shelf"), order{By: "name"}, 1000, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func whoami(w http.ResponseWriter, r *http.Request) error {
 // doors has a JSON and a raw route for each rule.
 func doors() *httpapi.Server {
 	s := new(httpapi.Server)
-	for name, rule := range map[string]httpapi.Access{"public": httpapi.Public, "user": httpapi.User, "upload": httpapi.Upload, "admin": httpapi.Admin} {
+	for name, rule := range map[string]httpapi.Access{"public": httpapi.Public, "user": httpapi.User, "upload": httpapi.Upload, "admin": httpapi.Admin, "account": httpapi.Account, "read": httpapi.Read} {
 		for _, method := range []string{"GET", "POST"} {
 			spec := httpapi.Spec{Method: method, Path: "/api/v1/raw/" + name, Access: rule, Status: 200}
 			s.Routes = append(s.Routes, httpapi.Raw(spec, whoami))

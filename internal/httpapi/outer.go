@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 // info is what the outermost handler wants to know of a request when it is over.
 type info struct {
 	id       string
+	client   Client
 	route    string
 	user     int64
 	err      error
@@ -42,6 +44,45 @@ func infoOf(ctx context.Context) *info {
 
 func requestID(ctx context.Context) string { return infoOf(ctx).id }
 
+// Client is what a request tells of who sent it. Only Address can be relied on.
+type Client struct {
+	// Address of the caller, as Addresses finds it.
+	Address netip.Addr
+	// Agent is what the caller calls itself, at most 256 bytes of it.
+	Agent string
+	// Origin is the scheme and host that the caller asked: "https://drive.example".
+	Origin string
+}
+
+// ClientOf gives who sent the request that ctx is of; the zero value outside of one.
+func ClientOf(ctx context.Context) Client { return infoOf(ctx).client }
+
+// ClientAddress is that caller's address as text; "" outside of a request.
+func ClientAddress(ctx context.Context) string {
+	if a := ClientOf(ctx).Address; a.IsValid() {
+		return a.String()
+	}
+	return ""
+}
+
+func (s *Server) clientOf(r *http.Request) Client {
+	c := Client{Address: s.Addresses.Of(r), Agent: r.UserAgent(), Origin: "http://" + r.Host}
+	if len(c.Agent) > 256 {
+		c.Agent = c.Agent[:256]
+	}
+	c.Agent = oneLine(strings.ToValidUTF8(c.Agent, "\uFFFD"))
+	if r.TLS != nil || r.Header.Get("Origin") == "https://"+r.Host || s.forwardedHTTPS(r) {
+		c.Origin = "https://" + r.Host
+	}
+	return c
+}
+
+// forwardedHTTPS tells whether a proxy of ours took the request by HTTPS.
+func (s *Server) forwardedHTTPS(r *http.Request) bool {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && s.Addresses.trusted(remote.Addr().Unmap()) && r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
 var (
 	requests = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "gopan_http_requests_total", Help: "Requests by route, method and status.",
@@ -60,7 +101,7 @@ var (
 func (s *Server) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		i := &info{id: rand.Text()[:16], progress: &progress{ctl: http.NewResponseController(w), stall: s.stall()}}
+		i := &info{id: rand.Text()[:16], client: s.clientOf(r), progress: &progress{ctl: http.NewResponseController(w), stall: s.stall()}}
 		ctx := context.WithValue(r.Context(), infoKey{}, i)
 		out := &response{ResponseWriter: w, info: i}
 		r = r.WithContext(ctx) // net/http looks at its own request's body when the handler is done
@@ -108,7 +149,7 @@ func (s *Server) finish(r *http.Request, i *info, took time.Duration) {
 	// No query, headers or body: they may hold what a log must not (promise S17). Paths are quoted, so that
 	// they cannot forge a line.
 	fields := []logx.LogField{
-		logx.Field("request", i.id), logx.Field("from", s.Addresses.Of(r)), logx.Field("user", i.user),
+		logx.Field("request", i.id), logx.Field("from", i.client.Address), logx.Field("user", i.user),
 		logx.Field("status", i.status), logx.Field("bytes", i.bytes), logx.Field("ms", took.Milliseconds()),
 	}
 	what := r.Method + " " + strconv.QuoteToASCII(clip(r.URL.Path))

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -89,9 +88,34 @@ func Parse(r *http.Request, v any) error {
 		if field := misfit(reflect.TypeOf(v).Elem(), m); field != "" {
 			return errs.E(errs.Invalid, "httpapi.Parse", errs.Code("bad_field"), errs.Field(field))
 		}
-		return fill(jsonValues, "json", m, v)
+		if err := fill(jsonValues, "json", m, v); err != nil {
+			return err
+		}
 	}
-	return nil
+	if !ruled(reflect.TypeOf(v).Elem()) {
+		return nil
+	}
+	return validate(v)
+}
+
+var ruledCache sync.Map // reflect.Type → bool
+
+// ruled tells whether a contract has rules for a struct's fields; most requests have none.
+func ruled(t reflect.Type) bool {
+	if known, ok := ruledCache.Load(t); ok {
+		return known.(bool)
+	}
+	found := false
+	for i := range t.NumField() {
+		f := t.Field(i)
+		elem := f.Type
+		for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Pointer {
+			elem = elem.Elem()
+		}
+		found = found || f.Tag.Get("validate") != "" || elem.Kind() == reflect.Struct && elem != t && ruled(elem)
+	}
+	ruledCache.Store(t, found)
+	return found
 }
 
 // readObject reads the body as one JSON object with only these fields.
@@ -199,19 +223,15 @@ func fill(u *mapping.Unmarshaler, tag string, m map[string]any, v any) error {
 	if err == nil {
 		return nil
 	}
-	field := ""
-	if found := quoted.FindStringSubmatch(err.Error()); found != nil && fieldsOf(reflect.TypeOf(v).Elem())[tag][found[1]] {
-		field = found[1]
-	} else {
-		field = culprit(u, tag, m, v)
+	all := culprits(u, tag, m, v)
+	if len(all) == 0 {
+		return errs.E(errs.Invalid, "httpapi.Parse", errs.Code("bad_field"), fmt.Errorf("some %s field", tag))
 	}
-	return errs.E(errs.Invalid, "httpapi.Parse", errs.Code("bad_field"), errs.Field(field), fmt.Errorf("%s %q", tag, field))
+	return errs.E(errs.Invalid, "httpapi.Parse", errs.Code("bad_field"), errs.Field(all[0]), &invalid{decode: all})
 }
 
-var quoted = regexp.MustCompile(`field "([^"]+)"`)
-
-// culprit fills each field alone, as some of go-zero's errors do not name theirs.
-func culprit(u *mapping.Unmarshaler, tag string, m map[string]any, v any) string {
+// culprits fills each field alone: go-zero stops at the first that is at fault, and does not name each.
+func culprits(u *mapping.Unmarshaler, tag string, m map[string]any, v any) (all []string) {
 	t := reflect.TypeOf(v).Elem()
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -221,10 +241,10 @@ func culprit(u *mapping.Unmarshaler, tag string, m map[string]any, v any) string
 		}
 		alone := reflect.New(reflect.StructOf([]reflect.StructField{f}))
 		if u.Unmarshal(m, alone.Interface()) != nil {
-			return name
+			all = append(all, name)
 		}
 	}
-	return ""
+	return all
 }
 
 var optionalCache sync.Map // optionalKey → bool

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/text/language"
@@ -62,6 +63,8 @@ func StatusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case "range_not_satisfiable":
 		return http.StatusRequestedRangeNotSatisfiable
+	case "provider_timeout":
+		return http.StatusGatewayTimeout
 	}
 	return statuses[errs.KindOf(err)]
 }
@@ -95,12 +98,15 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 			p.Fields = []FieldProblem{{Field: string(e.Field), Code: code, Message: p.Title}}
 		}
 	}
-	if after > 0 || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+	if all := fieldProblems(err, lang); all != nil {
+		p.Fields = all
+	}
+	if after > 0 || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
 	}
 	h := w.Header()
 	if status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="gopan"`)
+		h.Set("WWW-Authenticate", challenge(r))
 	}
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Disposition", "ETag", "Last-Modified", "Repr-Digest"} {
 		h.Del(name)
@@ -117,6 +123,15 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(append(body, '\n')) // the caller may have gone; there is nobody else to tell
 	}
+}
+
+// challenge says how to show who one is. Only programs that know Basic hear of it: browsers would ask for a password
+// themselves.
+func challenge(r *http.Request) string {
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Basic") {
+		return `Basic realm="gopan", charset="UTF-8"`
+	}
+	return `Bearer realm="gopan"`
 }
 
 // Outcome is what a Problem would say of an error that is one of several in an answer.

@@ -13,12 +13,17 @@ type Access int
 const (
 	// Public routes are for anybody.
 	Public Access = iota + 1
-	// User routes want a signed-in account.
+	// Account routes are about the account itself: the person must have signed in; no access key opens them
+	// (promise S15).
+	Account
+	// User routes want an account, by a sign-in or by an access key. A key that is read-only opens GET and HEAD.
 	User
+	// Read routes are as User ones, and change nothing whatever their method.
+	Read
 	// Upload routes want a signed-in account, or the token of the upload that they are about, which the upload role
 	// judges (auth.UploadToken).
 	Upload
-	// Admin routes want an account whose role is admin.
+	// Admin routes want a signed-in account whose role is admin.
 	Admin
 )
 

@@ -175,7 +175,12 @@ func (s *Server) admit(r *http.Request, rule Access) (context.Context, error) {
 		return ctx, err
 	}
 	infoOf(ctx).user = p.UserID
-	if rule == Admin && !p.Admin() {
+	switch {
+	case p.KeyID != 0 && (rule == Account || rule == Admin):
+		return ctx, errs.E(errs.Denied, op, errs.Code("key_not_enough"))
+	case p.ReadOnly && rule != Read && !safe(r.Method):
+		return ctx, errs.E(errs.Denied, op, errs.Code("read_only_key"))
+	case rule == Admin && !p.Admin():
 		return ctx, errs.E(errs.Denied, op)
 	}
 	return auth.With(ctx, p), nil

@@ -112,6 +112,21 @@ func (p *part) advance() {
 	p.dirty = p.dirty || n > 0 || p.state.GetDone()
 }
 
+// countMoved counts those that have moved behind one that is not settled, when no more will be: whoever goes on from there
+// does not find them. Those that are still in the first store it finds, and counts.
+func (l *lease) countMoved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.parts {
+		for i, c := range p.counts {
+			if c.GetBlobs() > 0 && c.GetKept() == 0 {
+				addCounts(p.state.GetCounts(), c)
+				p.counts[i], p.dirty = new(filemetapb.MigrationCounts), true
+			}
+		}
+	}
+}
+
 // save writes down what has changed and renews the lease, or gives it back with why.
 func (l *lease) save(ctx context.Context, release bool, why string) (*filemetapb.Migration, error) {
 	l.mu.Lock()
@@ -192,6 +207,7 @@ func (l *lease) end(ctx context.Context, cause error) error {
 	if !expected {
 		why = cause.Error()
 	}
+	l.countMoved()
 	// Also when ctx is what ended it: others need not wait for the lease to run out.
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.life)
 	defer cancel()

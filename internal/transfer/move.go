@@ -170,7 +170,10 @@ func (l *lease) move(ctx context.Context, from, to blob.Named, e blob.Entry) (*f
 		return nil, err
 	}
 	faultpoint.Hit("migrate.copied")
-	gone, err := from.Delete(ctx, e.Digest, e.PutAt.Add(time.Nanosecond))
+	// A process that is to stop does not leave half of it, which nobody would count.
+	deleting, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.life)
+	defer cancel()
+	gone, err := from.Delete(deleting, e.Digest, e.PutAt.Add(time.Nanosecond))
 	if err != nil {
 		return nil, err
 	}

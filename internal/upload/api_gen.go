@@ -73,7 +73,7 @@ type Upload struct {
 	// MissingCount counts all of them.
 	MissingCount int64 `json:"missingCount"`
 	// Token goes into the header Upload-Token, in place of signing in, for this upload alone. Only the answer that
-	// created the upload has it.
+	// created the upload has it, and none that an access key asked for: the key itself goes on working.
 	Token string `json:"token,optional,omitempty"`
 	// ExpiresAt is when the upload ends if no further block arrives (RFC 3339, UTC).
 	ExpiresAt string `json:"expiresAt"`

@@ -21,7 +21,7 @@ const MaxBlocks = 5 << 40 / blob.BlockSize
 // begin is an upload that is about to begin.
 type begin struct {
 	target     *filemetapb.Target
-	signIn     int64
+	signIn     int64 // the session at whose sign-in the request comes; 0: it came with an access key
 	modifiedAt int64
 	digest     *blob.Digest // nil: not announced
 	sums       []blob.Sum   // nil: not announced
@@ -29,7 +29,7 @@ type begin struct {
 }
 
 // begin begins an upload, or finds the one that the same Idempotency-Key began, or makes the file at once when its
-// content is here already. It gives the upload's token, too.
+// content is here already. It gives the upload's token, too, but none to an access key: it would outlive the key.
 func (s *Service) begin(ctx context.Context, b begin) (u *session, token string, err error) {
 	const op = errs.Op("upload.begin")
 	var known []byte // what the key leads to; nil: nothing
@@ -38,12 +38,12 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 			return nil, "", errs.Wrap(op, err)
 		}
 		if u != nil {
-			return s.again(ctx, u)
+			return s.again(ctx, u, b.signIn)
 		}
 	}
 	u = &session{
-		ID: rand.Text(), Owner: b.target.GetActor().GetUserId(), SignIn: b.signIn, Path: b.target.GetPath(),
-		Size: b.target.GetSize(), ModifiedAt: b.modifiedAt, Announced: b.sums != nil, Expires: s.expiry(),
+		ID: rand.Text(), Owner: b.target.GetActor().GetUserId(), Folder: b.target.GetActor().GetFolderId(), SignIn: b.signIn,
+		Path: b.target.GetPath(), Size: b.target.GetSize(), ModifiedAt: b.modifiedAt, Announced: b.sums != nil, Expires: s.expiry(),
 		End: s.now().Add(lives * s.life()).UnixMilli(),
 	}
 	if b.digest != nil {
@@ -55,7 +55,9 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 	if u.Target, err = proto.Marshal(b.target); err != nil {
 		return nil, "", errs.E(errs.Internal, op, err)
 	}
-	token = u.newToken()
+	if b.signIn != 0 {
+		token = u.newToken()
+	}
 
 	room, err := s.Tree.Reserve(ctx, &filemetapb.ReserveRequest{
 		Target: b.target, Digest: u.Digest, ExpiresAt: u.Expires, Others: s.tuning().Dedupe.asks(u),
@@ -89,11 +91,14 @@ func (s *Service) begin(ctx context.Context, b begin) (u *session, token string,
 	if err != nil || u == nil {
 		return nil, "", errs.E(errs.Busy, op, err)
 	}
-	return s.again(ctx, u)
+	return s.again(ctx, u, b.signIn)
 }
 
 // again gives the upload that an earlier request began, with a token of its own: nobody may have the first.
-func (s *Service) again(ctx context.Context, u *session) (_ *session, token string, err error) {
+func (s *Service) again(ctx context.Context, u *session, signIn int64) (_ *session, token string, err error) {
+	if signIn == 0 || u.SignIn == 0 {
+		return u, "", nil
+	}
 	err = s.update(ctx, u, func(u *session) error { token = u.newToken(); return nil })
 	return u, token, errs.Wrap("upload.again", err)
 }
@@ -143,8 +148,12 @@ func (s *Service) prepare(ctx context.Context, u *session, b begin, room *fileme
 
 // keyKey is where kv keeps which upload a client's Idempotency-Key began.
 func (s *Service) keyKey(b begin) string {
-	sum := sha256.Sum256([]byte(b.key))
-	return "upload-key/" + strconv.FormatInt(b.target.GetActor().GetUserId(), 10) + "/" + hex.EncodeToString(sum[:16])
+	sum, who := sha256.Sum256([]byte(b.key)), b.target.GetActor()
+	user := strconv.FormatInt(who.GetUserId(), 10)
+	if f := who.GetFolderId(); f != 0 { // what others of the user's have begun is not for this key
+		user += "-" + strconv.FormatInt(f, 10)
+	}
+	return "upload-key/" + user + "/" + hex.EncodeToString(sum[:16])
 }
 
 // begun finds the live upload that an Idempotency-Key began, nil if there is none, and what kv has under the key.

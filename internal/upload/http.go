@@ -86,7 +86,7 @@ type wish struct {
 func targetOf(who auth.Principal, w wish) (t *filemetapb.Target, modifiedAt int64, err error) {
 	const op = errs.Op("upload.targetOf")
 	t = &filemetapb.Target{
-		Actor: &filemetapb.Actor{UserId: who.UserID}, Path: w.path, Parents: w.parents, Conflict: conflicts[w.conflict],
+		Actor: who.Actor(), Path: w.path, Parents: w.parents, Conflict: conflicts[w.conflict],
 		IfMatch: w.ifMatch, Size: w.size,
 	}
 	switch w.ifNoneMatch {

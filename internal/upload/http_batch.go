@@ -26,7 +26,7 @@ func (s *Service) PutBatch(w http.ResponseWriter, r *http.Request) error {
 		return errs.E(errs.Unsupported, op, errs.Code("not_tar"))
 	}
 	b := &batch{
-		Service: s, user: &filemetapb.Actor{UserId: who.UserID}, conflict: conflicts[req.Conflict],
+		Service: s, user: who.Actor(), conflict: conflicts[req.Conflict],
 		limits: s.tuning().Batch.orDefault(), slots: make(chan struct{}, groupPuts),
 	}
 	if b.base, err = drivepath.Parse(req.Path); err != nil {
@@ -37,7 +37,7 @@ func (s *Service) PutBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
-	if b.drive, err = s.driveOf(r.Context(), b.user); err != nil {
+	if b.drive, err = b.driveOf(r.Context()); err != nil {
 		return err
 	}
 	if err := b.take(r.Context(), http.MaxBytesReader(w, r.Body, b.limits.stream())); err != nil {
@@ -62,14 +62,19 @@ func (e *entry) show(r *http.Request) BatchResult {
 	return out
 }
 
-// driveOf gives the drive that a user's files go to, where new content's store depends on it; else 0.
-func (s *Service) driveOf(ctx context.Context, user *filemetapb.Actor) (int64, error) {
-	if !s.Blobs.ByDrive() {
+// driveOf gives the drive that the batch's files go to, where new content's store depends on it; else 0.
+func (b *batch) driveOf(ctx context.Context) (int64, error) {
+	if !b.Blobs.ByDrive() {
 		return 0, nil
 	}
-	// Something of any name can be put into the drive's root: what is asked is which drive that is.
-	ready, err := s.Tree.Prepare(ctx, &filemetapb.Target{
-		Actor: user, Path: "/-", Conflict: filemetapb.Conflict_CONFLICT_RENAME, Size: -1,
+	// Something of any name can be put into the drive's root, or, by a key that opens one folder, into the batch's:
+	// what is asked is which drive that is.
+	in := drivepath.Root
+	if b.user.GetFolderId() != 0 {
+		in = b.base
+	}
+	ready, err := b.Tree.Prepare(ctx, &filemetapb.Target{
+		Actor: b.user, Path: in.Join("-").String(), Parents: true, Conflict: filemetapb.Conflict_CONFLICT_RENAME, Size: -1,
 	})
 	return ready.GetDrive(), errs.Wrap("upload.driveOf", err)
 }

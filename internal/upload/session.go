@@ -23,7 +23,10 @@ import (
 type session struct {
 	ID    string `json:"id"`
 	Owner int64  `json:"owner"`
-	// SignIn is the session at whose sign-in the upload began: the token works while that lives.
+	// Folder is the one that the access key opens with which the upload began; 0: the whole drive was open.
+	Folder int64 `json:"folder,omitempty"`
+	// SignIn is the session at whose sign-in the upload began: the token works while that lives. 0: it began with an access
+	// key, and there is no token.
 	SignIn int64 `json:"signIn"`
 	// Tokens are the SHA-256 sums of the tokens that were given out, the newest last.
 	Tokens [][]byte `json:"tokens"`
@@ -170,7 +173,7 @@ func (s *Service) update(ctx context.Context, u *session, change func(*session) 
 }
 
 // session gives the upload that a request is about, to its owner or to whoever holds its token. For everybody else it
-// is not there.
+// is not there, nor is it for an access key of the owner's that opens another folder than the one it began with.
 func (s *Service) session(ctx context.Context, id string) (*session, error) {
 	const op = errs.Op("upload.session")
 	u, err := s.load(ctx, id)
@@ -178,7 +181,7 @@ func (s *Service) session(ctx context.Context, id string) (*session, error) {
 		return nil, errs.Wrap(op, err)
 	}
 	if who, err := auth.From(ctx); err == nil {
-		if who.UserID != u.Owner {
+		if who.UserID != u.Owner || who.FolderID != 0 && who.FolderID != u.Folder {
 			return nil, notFound(op)
 		}
 		return u, nil
@@ -205,6 +208,9 @@ func (u *session) knows(token string) bool {
 // (promise S18). When the user role cannot be asked, nobody comes in.
 func (s *Service) signedIn(ctx context.Context, u *session) error {
 	const op = errs.Op("upload.signedIn")
+	if u.SignIn == 0 {
+		return notFound(op)
+	}
 	now := time.Now()
 	if until, ok := s.alive().Get(u.SignIn); ok && now.Before(until) {
 		return nil

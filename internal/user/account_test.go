@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/db/dbtest"
 	"github.com/livil/gopan/internal/errs"
 )
@@ -67,19 +68,19 @@ func TestEnsureAdminPassword(t *testing.T) {
 	if made, err := s.EnsureAdmin(t.Context(), "another password"); err != nil || made {
 		t.Errorf("%v, %v", made, err)
 	}
-	if _, err := s.signIn(t.Context(), AdminLogin, "another password"); !errs.Is(errs.Unauthenticated, err) {
+	if _, err := s.signIn(t.Context(), AdminLogin, "another password", "", ""); !errs.Is(errs.Unauthenticated, err) {
 		t.Errorf("the later password: %v", err)
 	}
-	if _, err := s.signIn(t.Context(), AdminLogin, password); err != nil {
+	if _, err := s.signIn(t.Context(), AdminLogin, password, "", ""); err != nil {
 		t.Errorf("the first password: %v", err)
 	}
 }
 
-// S18, B036: what ends a session ends its tokens and its cookie, in every process, at the next question.
+// G06, S18, B036: what ends a session ends its tokens and its cookie, in every process, at the next question.
 func TestWhatEndsASession(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, f fixture, session int64){
 		"logout": func(t *testing.T, f fixture, session int64) {
-			if err := f.another(t).end(t.Context(), session); err != nil {
+			if err := f.another(t).end(t.Context(), 1001, session); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -98,10 +99,7 @@ func TestWhatEndsASession(t *testing.T) {
 			f.dead(t, name, s)
 
 			g := newFixture(t)
-			cookie, _, _, err := g.openCookie(t.Context(), "ann", password, "test")
-			if err != nil {
-				t.Fatal(err)
-			}
+			cookie := g.cookie(t)
 			if p, err = g.byCookie(t.Context(), cookie); err != nil || p.GetLogin() != "ann" {
 				t.Fatal(p, err)
 			}
@@ -127,10 +125,7 @@ func TestWhatEndsASession(t *testing.T) {
 func TestStoredTokensAreHashes(t *testing.T) {
 	f := newFixture(t)
 	s := f.signedIn(t)
-	cookie, _, _, err := f.openCookie(t.Context(), "ann", password, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cookie := f.cookie(t)
 	var n int64
 	if err := f.DB.Read(t.Context(), func(tx *gorm.DB) error {
 		return tx.Raw(`SELECT (SELECT count(*) FROM refresh_tokens WHERE hash = ? OR hash = ?) +
@@ -200,10 +195,18 @@ func TestBrowser(t *testing.T) {
 			t.Errorf("from another site: %d %s", resp.StatusCode, body)
 		}
 		resp, body := call(t, "POST", url+"/api/v1/auth/session", sign, "Origin: "+url)
-		if resp.StatusCode != 200 || len(resp.Cookies()) != 1 || strings.Contains(body, "oken") {
+		if resp.StatusCode != 200 || len(resp.Cookies()) != 2 || strings.Contains(body, "oken") {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
-		c := resp.Cookies()[0]
+		c := sessionCookie(t, resp)
+		for _, other := range resp.Cookies() {
+			if !other.HttpOnly || other.SameSite != http.SameSiteStrictMode || other.Secure != secure {
+				t.Errorf("%+v", other)
+			}
+			if resp, _ := call(t, "GET", url+"/api/v1/me", "", "Cookie: "+auth.CookieName+"="+other.Value); other.Name != c.Name && resp.StatusCode != 401 {
+				t.Errorf("the cookie %s as a session: %d", other.Name, resp.StatusCode)
+			}
+		}
 		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || c.Secure != secure || c.MaxAge <= 0 || len(c.Value) < 32 {
 			t.Errorf("%+v", c)
 		}
@@ -234,7 +237,9 @@ func TestBrowser(t *testing.T) {
 	url := f.serve(t, false)
 	resp, _ := call(t, "POST", url+"/api/v1/auth/session", `{"login":"ann","password":"`+password+`"}`,
 		"Origin: "+strings.Replace(url, "http:", "https:", 1))
-	if c := resp.Cookies(); len(c) != 1 || !c[0].Secure {
-		t.Errorf("%d %v", resp.StatusCode, c)
+	for _, c := range resp.Cookies() {
+		if !c.Secure {
+			t.Errorf("%+v", c)
+		}
 	}
 }

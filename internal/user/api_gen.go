@@ -16,6 +16,9 @@ type LoginRequest struct {
 	Login string `json:"login"`
 	// Password in plain text; it is never stored or logged.
 	Password string `json:"password"`
+	// TOTP is the six digits of an authenticator app, or a recovery code, where the account asks for one
+	// (code totp_required).
+	TOTP string `json:"totp,optional,omitempty" validate:"max=64"`
 }
 
 type RefreshRequest struct {
@@ -37,8 +40,470 @@ type Tokens struct {
 type User struct {
 	ID    string `json:"id"`
 	Login string `json:"login"`
+	// Name is what others see; empty where the person gave none.
+	Name string `json:"name,optional,omitempty"`
 	// Role is "admin" or "user".
 	Role string `json:"role,options=admin|user"`
+}
+
+// Account is the signed-in account as its owner sees it.
+type Account struct {
+	ID    string `json:"id"`
+	Login string `json:"login"`
+	// Name is what others see; empty where the person gave none.
+	Name string `json:"name,optional,omitempty"`
+	// Role is "admin" or "user".
+	Role string `json:"role,options=admin|user"`
+	// Phone in E.164, its middle hidden; absent where there is none.
+	Phone string `json:"phone,optional,omitempty"`
+	// HasPassword tells whether the account can be entered by a password.
+	HasPassword bool `json:"hasPassword"`
+	// TOTP tells whether a password alone is not enough.
+	TOTP bool `json:"totp"`
+	// RecoveryCodes is how many are left.
+	RecoveryCodes int64  `json:"recoveryCodes"`
+	CreatedAt     string `json:"createdAt"`
+}
+
+// SignInMethods says how one can get in here.
+type SignInMethods struct {
+	// Password: whether others than administrators can sign in by it; those always can.
+	Password bool `json:"password"`
+	SMS      bool `json:"sms"`
+	Passkeys bool `json:"passkeys"`
+	// Providers are other sites by whose account one can sign in.
+	Providers []SignInProvider `json:"providers"`
+	// Registration says who may make an account: nobody, who was invited, who shows a phone, or anybody.
+	Registration string `json:"registration,options=closed|invite|sms|open"`
+}
+
+type SignInProvider struct {
+	// Name is the word in the provider's paths.
+	Name  string `json:"name"`
+	Title string `json:"title"`
+}
+
+type CodeRequest struct {
+	// Phone in E.164, or a national number of the drive's default region.
+	Phone string `json:"phone" validate:"phone"`
+}
+
+// SentCode tells that a code is under way, whether or not the phone has an account.
+type SentCode struct {
+	// RequestID belongs to this code.
+	RequestID string `json:"requestId"`
+	// ExpiresIn is the code's life in seconds.
+	ExpiresIn int64 `json:"expiresIn"`
+	// RetryIn is how many seconds later another one can be asked for.
+	RetryIn int64 `json:"retryIn"`
+}
+
+type SMSLoginRequest struct {
+	Phone string `json:"phone" validate:"phone"`
+	// Code as it came by SMS.
+	Code string `json:"code" validate:"smscode"`
+	// RequestID that came with the code: without it, or with another, no code is right.
+	RequestID string `json:"requestId,optional,omitempty" validate:"max=64"`
+	// TOTP as in LoginRequest.
+	TOTP string `json:"totp,optional,omitempty" validate:"max=64"`
+}
+
+// SessionRequest signs a browser in, in one of three ways: login and password, phone and code, or a passkey.
+type SessionRequest struct {
+	Login     string `json:"login,optional,omitempty"`
+	Password  string `json:"password,optional,omitempty"`
+	Phone     string `json:"phone,optional,omitempty" validate:"omitempty,phone"`
+	Code      string `json:"code,optional,omitempty" validate:"omitempty,smscode"`
+	RequestID string `json:"requestId,optional,omitempty" validate:"max=64"`
+	// TOTP as in LoginRequest.
+	TOTP string `json:"totp,optional,omitempty" validate:"max=64"`
+	// Passkey is the JSON of a PublicKeyCredential (WebAuthn, AuthenticationResponseJSON), as text.
+	Passkey string `json:"passkey,optional,omitempty" validate:"max=32768"`
+	// Ceremony is what came with the options that the passkey answers.
+	Ceremony string `json:"ceremony,optional,omitempty" validate:"max=64"`
+}
+
+// Ceremony begins the use or the making of a passkey.
+type Ceremony struct {
+	// ID goes back with the answer.
+	ID string `json:"id"`
+	// Options for navigator.credentials, as JSON text.
+	Options string `json:"options"`
+}
+
+type RegisterRequest struct {
+	// Invite is the token of an invitation; it is needed unless registration is open.
+	Invite   string `json:"invite,optional,omitempty" validate:"max=128"`
+	Login    string `json:"login" validate:"login"`
+	Name     string `json:"name,optional,omitempty" validate:"omitempty,personname"`
+	Password string `json:"password" validate:"password"`
+}
+
+type LinkRequest struct {
+	// Token as it stands after the # of a link.
+	Token string `json:"token" validate:"max=128"`
+}
+
+// Link is what a one-time link is good for.
+type Link struct {
+	Purpose string `json:"purpose,options=invite|reset"`
+	// Login of the account whose password is to be set.
+	Login     string `json:"login,optional,omitempty"`
+	ExpiresAt string `json:"expiresAt"`
+}
+
+type ResetRequest struct {
+	Token    string `json:"token" validate:"max=128"`
+	Password string `json:"password" validate:"password"`
+}
+
+type ProviderStartRequest struct {
+	Provider string `path:"provider"`
+	// Next is the page of ours to come back to.
+	Next string `form:"next,optional"`
+}
+
+type ProviderAnswerRequest struct {
+	Provider string `path:"provider"`
+	Code     string `form:"code,optional"`
+	State    string `form:"state,optional"`
+	Error    string `form:"error,optional"`
+}
+
+type UpdateAccountRequest struct {
+	// Login is the new login; absent keeps it.
+	Login string `json:"login,optional,omitempty" validate:"omitempty,login"`
+	// Name is the new name; absent keeps it, "" takes it away.
+	Name *string `json:"name,optional,omitempty" validate:"omitempty,personname"`
+}
+
+// SureRequest shows that the person at the keyboard is the account's owner: by the password where there is
+// one; else the session must be younger than ten minutes (code reauthenticate).
+type SureRequest struct {
+	CurrentPassword string `json:"currentPassword,optional,omitempty" validate:"max=1024"`
+}
+
+type PasswordRequest struct {
+	CurrentPassword string `json:"currentPassword,optional,omitempty" validate:"max=1024"`
+	Password        string `json:"password" validate:"password"`
+}
+
+type PhoneRequest struct {
+	Phone           string `json:"phone" validate:"phone"`
+	Code            string `json:"code" validate:"smscode"`
+	RequestID       string `json:"requestId,optional,omitempty" validate:"max=64"`
+	CurrentPassword string `json:"currentPassword,optional,omitempty" validate:"max=1024"`
+}
+
+// TOTPSecret is for an authenticator app; nothing is on before a code of it was shown.
+type TOTPSecret struct {
+	// Secret in base32.
+	Secret string `json:"secret"`
+	// URI in the otpauth scheme, as a QR code carries it.
+	URI string `json:"uri"`
+	// QR is that code as a PNG image in a data: URL.
+	QR string `json:"qr"`
+}
+
+type TOTPRequest struct {
+	TOTP string `json:"totp" validate:"max=64"`
+}
+
+// RecoveryCodes each stand in for an authenticator app once. They are shown this once.
+type RecoveryCodes struct {
+	Codes []string `json:"codes"`
+}
+
+type Passkey struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	CreatedAt string `json:"createdAt"`
+	UsedAt    string `json:"usedAt,optional,omitempty"`
+}
+
+type PasskeyList struct {
+	Items []Passkey `json:"items"`
+}
+
+type AddPasskeyRequest struct {
+	Name string `json:"name" validate:"label"`
+	// Ceremony is what came with the options.
+	Ceremony string `json:"ceremony" validate:"max=64"`
+	// Passkey is the JSON of the new PublicKeyCredential (RegistrationResponseJSON), as text.
+	Passkey string `json:"passkey" validate:"max=32768"`
+}
+
+type IDRequest struct {
+	ID string `path:"id"`
+}
+
+type NameRequest struct {
+	ID   string `path:"id"`
+	Name string `json:"name" validate:"label"`
+}
+
+// Session is one sign-in, on one device.
+type Session struct {
+	ID string `json:"id"`
+	// Name that its owner gave it.
+	Name string `json:"name,optional,omitempty"`
+	// Kind is a browser or a program.
+	Kind string `json:"kind,options=browser|program"`
+	// Agent is what the device called itself.
+	Agent string `json:"agent,optional,omitempty"`
+	// Address from which it signed in.
+	Address   string `json:"address,optional,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	// SeenAt is when it was last used, to the minute.
+	SeenAt    string `json:"seenAt"`
+	ExpiresAt string `json:"expiresAt"`
+	// Current is the session that asks.
+	Current bool `json:"current"`
+}
+
+type SessionList struct {
+	Items []Session `json:"items"`
+}
+
+// AccessKey lets a program in without a session: an app password for file protocols, or a personal access token.
+type AccessKey struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Kind string `json:"kind,options=app|token"`
+	// ReadOnly keys change nothing.
+	ReadOnly bool `json:"readOnly"`
+	// FolderID is the one folder that the key opens; absent: the whole drive.
+	FolderID  string `json:"folderId,optional,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	ExpiresAt string `json:"expiresAt,optional,omitempty"`
+	UsedAt    string `json:"usedAt,optional,omitempty"`
+}
+
+type AccessKeyList struct {
+	Items []AccessKey `json:"items"`
+}
+
+type CreateAccessKeyRequest struct {
+	Name     string `json:"name" validate:"label"`
+	Kind     string `json:"kind,options=app|token"`
+	ReadOnly bool   `json:"readOnly,optional,omitempty"`
+	// FolderID is the one folder that the key is to open; absent: the whole drive. What is outside of
+	// it does not exist for the key.
+	FolderID string `json:"folderId,optional,omitempty" validate:"omitempty,number,max=20"`
+	// ExpiresIn days it stops working; 0: it does not.
+	ExpiresIn       int64  `json:"expiresIn,optional,range=[0:3650],omitempty"`
+	CurrentPassword string `json:"currentPassword,optional,omitempty" validate:"max=1024"`
+}
+
+// NewAccessKey is shown this once.
+type NewAccessKey struct {
+	Key    AccessKey `json:"key"`
+	Secret string    `json:"secret"`
+}
+
+// Identity is an account at another site by which this one can be entered.
+type Identity struct {
+	Provider string `json:"provider"`
+	Title    string `json:"title"`
+	// Login there, when it was last used.
+	Login    string `json:"login,optional,omitempty"`
+	LinkedAt string `json:"linkedAt"`
+}
+
+type IdentityList struct {
+	Items []Identity `json:"items"`
+}
+
+type ProviderRequest struct {
+	Provider string `path:"provider"`
+}
+
+type LinkProviderRequest struct {
+	Provider        string `path:"provider"`
+	CurrentPassword string `json:"currentPassword,optional,omitempty" validate:"max=1024"`
+}
+
+// Redirect is where the browser is to go.
+type Redirect struct {
+	URL string `json:"url"`
+}
+
+// AccountEvent is a line of the audit log.
+type AccountEvent struct {
+	ID string `json:"id"`
+	At string `json:"at"`
+	// Action such as "signin.ok" or "user.disable".
+	Action string `json:"action"`
+	// ActorID is the account that did it; absent where nobody was signed in.
+	ActorID    string `json:"actorId,optional,omitempty"`
+	ActorLogin string `json:"actorLogin,optional,omitempty"`
+	// UserID is the account that it is about; absent where it is about none.
+	UserID    string `json:"userId,optional,omitempty"`
+	UserLogin string `json:"userLogin,optional,omitempty"`
+	// Object is what it was done to, such as "user 17".
+	Object  string `json:"object,optional,omitempty"`
+	Address string `json:"address,optional,omitempty"`
+	// Detail in the action's own words.
+	Detail string `json:"detail,optional,omitempty"`
+}
+
+type EventPage struct {
+	Items      []AccountEvent `json:"items"`
+	NextCursor string         `json:"nextCursor,optional,omitempty"`
+}
+
+type EventsRequest struct {
+	// Action, or its beginning up to a dot, as "signin.".
+	Action string `form:"action,optional"`
+	// UserID is the actor or the object.
+	UserID string `form:"userId,optional"`
+	// Since and until are times (RFC 3339).
+	Since  string `form:"since,optional"`
+	Until  string `form:"until,optional"`
+	Limit  int    `form:"limit,default=100,range=[1:1000]"`
+	Cursor string `form:"cursor,optional"`
+}
+
+type ExportEventsRequest struct {
+	Action string `form:"action,optional"`
+	UserID string `form:"userId,optional"`
+	Since  string `form:"since,optional"`
+	Until  string `form:"until,optional"`
+}
+
+// ManagedUser is an account as an administrator sees it.
+type ManagedUser struct {
+	ID    string `json:"id"`
+	Login string `json:"login"`
+	Name  string `json:"name,optional,omitempty"`
+	Role  string `json:"role,options=admin|user"`
+	// Phone in E.164.
+	Phone       string `json:"phone,optional,omitempty"`
+	HasPassword bool   `json:"hasPassword"`
+	TOTP        bool   `json:"totp"`
+	// State is active, disabled, or deleted: then all of it is erased at eraseAt.
+	State      string   `json:"state,options=active|disabled|deleted"`
+	CreatedAt  string   `json:"createdAt"`
+	SeenAt     string   `json:"seenAt,optional,omitempty"`
+	EraseAt    string   `json:"eraseAt,optional,omitempty"`
+	GroupNames []string `json:"groups"`
+}
+
+type UserPage struct {
+	Items      []ManagedUser `json:"items"`
+	NextCursor string        `json:"nextCursor,optional,omitempty"`
+}
+
+type UsersRequest struct {
+	// Query is the beginning of a login, a name or a phone.
+	Query  string `form:"query,optional"`
+	State  string `form:"state,optional,options=active|disabled|deleted"`
+	Limit  int    `form:"limit,default=100,range=[1:1000]"`
+	Cursor string `form:"cursor,optional"`
+}
+
+type CreateUserRequest struct {
+	Login string `json:"login" validate:"login"`
+	Name  string `json:"name,optional,omitempty" validate:"omitempty,personname"`
+	Role  string `json:"role,default=user,options=admin|user"`
+	Phone string `json:"phone,optional,omitempty" validate:"omitempty,phone"`
+	// Password; absent: a one-time link to set one comes back.
+	Password string `json:"password,optional,omitempty" validate:"omitempty,password"`
+}
+
+type CreatedUser struct {
+	User ManagedUser `json:"user"`
+	// Link is the path of a page where the person sets a password, once.
+	Link string `json:"link,optional,omitempty"`
+	// LinkExpiresAt is when it stops working.
+	LinkExpiresAt string `json:"linkExpiresAt,optional,omitempty"`
+}
+
+type ManageUserRequest struct {
+	ID string `path:"id"`
+	// Role is the new role; absent keeps it.
+	Role string `json:"role,optional,options=admin|user,omitempty"`
+	// State: active, disabled, or deleted. A deleted account is erased when its grace period is over.
+	State string `json:"state,optional,options=active|disabled|deleted,omitempty"`
+	// Name is the new name; absent keeps it, "" takes it away.
+	Name *string `json:"name,optional,omitempty" validate:"omitempty,personname"`
+}
+
+// OneTimeLink is a page's path with a token after the #, which no server sees before the page sends it.
+type OneTimeLink struct {
+	Link      string `json:"link"`
+	ExpiresAt string `json:"expiresAt"`
+}
+
+type Invite struct {
+	ID        string `json:"id"`
+	Role      string `json:"role,options=admin|user"`
+	Note      string `json:"note,optional,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	ExpiresAt string `json:"expiresAt"`
+}
+
+type InviteList struct {
+	Items []Invite `json:"items"`
+}
+
+type CreateInviteRequest struct {
+	Role string `json:"role,default=user,options=admin|user"`
+	// Note says whom it is for.
+	Note string `json:"note,optional,omitempty" validate:"omitempty,label"`
+	// ExpiresIn days it stops working.
+	ExpiresIn int64 `json:"expiresIn,default=7,range=[1:90]"`
+}
+
+type NewInvite struct {
+	Invite Invite `json:"invite"`
+	// Link as in OneTimeLink.
+	Link string `json:"link"`
+}
+
+type Group struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Members []User `json:"members"`
+}
+
+type GroupList struct {
+	Items []Group `json:"items"`
+}
+
+type CreateGroupRequest struct {
+	Name string `json:"name" validate:"label"`
+}
+
+type MemberRequest struct {
+	ID     string `path:"id"`
+	UserID string `path:"userId"`
+}
+
+// Policy says who may make an account.
+// SignInMethod is a way in, as an administrator sees it.
+type SignInMethod struct {
+	// Name: password, sms, passkey, or that of a provider.
+	Name string `json:"name"`
+	// Title of a provider.
+	Title string `json:"title,optional,omitempty"`
+	// Ready: the settings have what it needs.
+	Ready bool `json:"ready"`
+	// On: an administrator has not turned it off.
+	On bool `json:"on"`
+}
+
+type SignInMethodList struct {
+	Items []SignInMethod `json:"items"`
+}
+
+type TurnMethodRequest struct {
+	Name string `path:"name"`
+	On   bool   `json:"on"`
+}
+
+type Policy struct {
+	Registration string `json:"registration,options=closed|invite|sms|open"`
 }
 
 // API is what user offers over HTTP: a method per handler of api/user.api.
@@ -50,16 +515,204 @@ type API interface {
 	// session.
 	Refresh(ctx context.Context, req *RefreshRequest) (*Tokens, error)
 
+	// SignInMethods is GET /api/v1/auth/methods. How one can sign in here, and who may make an account.
+	SignInMethods(ctx context.Context) (*SignInMethods, error)
+
+	// SendCode is POST /api/v1/auth/sms/code. Have a sign-in code sent by SMS.
+	SendCode(ctx context.Context, req *CodeRequest) (*SentCode, error)
+
+	// SmsLogin is POST /api/v1/auth/sms/login. Sign in by a code; a phone without an account gets one, where
+	// registration allows it. Answers tokens for a program.
+	SmsLogin(ctx context.Context, req *SMSLoginRequest) (*Tokens, error)
+
+	// BeginPasskeyLogin is POST /api/v1/auth/passkey. Begin to sign in by a passkey.
+	BeginPasskeyLogin(ctx context.Context) (*Ceremony, error)
+
+	// Register is POST /api/v1/auth/register. Make an account, by an invitation or where registration is open.
+	Register(ctx context.Context, req *RegisterRequest) (*User, error)
+
+	// OpenLink is POST /api/v1/auth/link. Find out what a one-time link is good for.
+	OpenLink(ctx context.Context, req *LinkRequest) (*Link, error)
+
+	// ResetPassword is POST /api/v1/auth/reset. Set the password of the account that a one-time link belongs to;
+	// ends its sessions.
+	ResetPassword(ctx context.Context, req *ResetRequest) error
+
 	// OpenSession is POST /api/v1/auth/session. Sign in for a browser; the answer sets an HttpOnly, SameSite=Strict
-	// session cookie. It parses the request as LoginRequest and answers with User.
+	// session cookie. It parses the request as SessionRequest and answers with User.
 	OpenSession(w http.ResponseWriter, r *http.Request) error
 
+	// StartProvider is GET /api/v1/auth/providers/:provider. Go to another site to sign in by its account. It parses
+	// the request as ProviderStartRequest.
+	StartProvider(w http.ResponseWriter, r *http.Request) error
+
+	// FinishProvider is GET /api/v1/auth/providers/:provider/callback. Come back from that site; sets the session
+	// cookie and goes on to a page of ours. It parses the request as ProviderAnswerRequest.
+	FinishProvider(w http.ResponseWriter, r *http.Request) error
+
 	// Me is GET /api/v1/me. The account that is signed in.
-	Me(ctx context.Context) (*User, error)
+	Me(ctx context.Context) (*Account, error)
+
+	// UpdateMe is PATCH /api/v1/me. Change the login or the name.
+	UpdateMe(ctx context.Context, req *UpdateAccountRequest) (*Account, error)
+
+	// DeleteMe is POST /api/v1/me/delete. Delete this account: it is closed at once and erased when the grace period
+	// is over.
+	DeleteMe(ctx context.Context, req *SureRequest) error
+
+	// SetPassword is PUT /api/v1/me/password. Set or change the password; ends all other sessions.
+	SetPassword(ctx context.Context, req *PasswordRequest) error
+
+	// SendPhoneCode is POST /api/v1/me/phone/code. Have a code sent to a phone that is to be this account's.
+	SendPhoneCode(ctx context.Context, req *CodeRequest) (*SentCode, error)
+
+	// SetPhone is PUT /api/v1/me/phone. Make the phone that a code was sent to this account's.
+	SetPhone(ctx context.Context, req *PhoneRequest) (*Account, error)
+
+	// BeginTOTP is POST /api/v1/me/totp. Begin to ask for a code of an authenticator app when the password is used.
+	BeginTOTP(ctx context.Context, req *SureRequest) (*TOTPSecret, error)
+
+	// ConfirmTOTP is PUT /api/v1/me/totp. Turn that on by a first code; answers recovery codes.
+	ConfirmTOTP(ctx context.Context, req *TOTPRequest) (*RecoveryCodes, error)
+
+	// EndTOTP is POST /api/v1/me/totp/delete. Turn that off.
+	EndTOTP(ctx context.Context, req *SureRequest) error
+
+	// NewRecoveryCodes is POST /api/v1/me/recovery-codes. Make new recovery codes; the old ones are void.
+	NewRecoveryCodes(ctx context.Context, req *SureRequest) (*RecoveryCodes, error)
+
+	// ListPasskeys is GET /api/v1/me/passkeys. The passkeys of this account.
+	ListPasskeys(ctx context.Context) (*PasskeyList, error)
+
+	// BeginPasskey is POST /api/v1/me/passkeys/begin. Begin to add a passkey.
+	BeginPasskey(ctx context.Context, req *SureRequest) (*Ceremony, error)
+
+	// AddPasskey is POST /api/v1/me/passkeys. Add a passkey.
+	AddPasskey(ctx context.Context, req *AddPasskeyRequest) (*Passkey, error)
+
+	// RenamePasskey is PATCH /api/v1/me/passkeys/:id. Rename a passkey.
+	RenamePasskey(ctx context.Context, req *NameRequest) error
+
+	// RemovePasskey is DELETE /api/v1/me/passkeys/:id. Remove a passkey.
+	RemovePasskey(ctx context.Context, req *IDRequest) error
+
+	// ListSessions is GET /api/v1/me/sessions. Where this account is signed in.
+	ListSessions(ctx context.Context) (*SessionList, error)
+
+	// NameSession is PATCH /api/v1/me/sessions/:id. Name a session.
+	NameSession(ctx context.Context, req *NameRequest) error
+
+	// EndSession is DELETE /api/v1/me/sessions/:id. End a session, everywhere within a second.
+	EndSession(ctx context.Context, req *IDRequest) error
+
+	// EndOtherSessions is DELETE /api/v1/me/sessions. End all sessions but this one.
+	EndOtherSessions(ctx context.Context) error
+
+	// ListKeys is GET /api/v1/me/keys. App passwords and personal access tokens.
+	ListKeys(ctx context.Context) (*AccessKeyList, error)
+
+	// CreateKey is POST /api/v1/me/keys. Make an app password or a personal access token.
+	CreateKey(ctx context.Context, req *CreateAccessKeyRequest) (*NewAccessKey, error)
+
+	// RevokeKey is DELETE /api/v1/me/keys/:id. Revoke an app password or a token, everywhere within a second.
+	RevokeKey(ctx context.Context, req *IDRequest) error
+
+	// ListIdentities is GET /api/v1/me/identities. The accounts at other sites by which this one can be entered.
+	ListIdentities(ctx context.Context) (*IdentityList, error)
+
+	// UnlinkIdentity is DELETE /api/v1/me/identities/:provider. Unlink it, unless nothing else would let you in.
+	UnlinkIdentity(ctx context.Context, req *ProviderRequest) error
+
+	// ListMyEvents is GET /api/v1/me/events. What happened with this account, the latest first.
+	ListMyEvents(ctx context.Context, req *EventsRequest) (*EventPage, error)
+
+	// WhoAmI is GET /api/v1/auth/whoami. Who is asking, for programs of any kind.
+	WhoAmI(ctx context.Context) (*User, error)
 
 	// Logout is POST /api/v1/auth/logout. End this session: its tokens and its cookie stop working everywhere within
 	// a second.
 	Logout(w http.ResponseWriter, r *http.Request) error
+
+	// LinkIdentity is POST /api/v1/me/identities/:provider. Begin to link an account at another site. It parses the
+	// request as LinkProviderRequest and answers with Redirect.
+	LinkIdentity(w http.ResponseWriter, r *http.Request) error
+
+	// ExportMe is GET /api/v1/me/export. All that is known of this account but its files, as JSON.
+	ExportMe(w http.ResponseWriter, r *http.Request) error
+
+	// ListUsers is GET /api/v1/admin/users. Accounts, by login.
+	ListUsers(ctx context.Context, req *UsersRequest) (*UserPage, error)
+
+	// CreateUser is POST /api/v1/admin/users. Make an account.
+	CreateUser(ctx context.Context, req *CreateUserRequest) (*CreatedUser, error)
+
+	// GetUser is GET /api/v1/admin/users/:id. One account.
+	GetUser(ctx context.Context, req *IDRequest) (*ManagedUser, error)
+
+	// ManageUser is PATCH /api/v1/admin/users/:id. Change an account's role, name or state.
+	ManageUser(ctx context.Context, req *ManageUserRequest) (*ManagedUser, error)
+
+	// ResetUser is POST /api/v1/admin/users/:id/reset. Make a one-time link by which a person sets a new password;
+	// the second factor stays.
+	ResetUser(ctx context.Context, req *IDRequest) (*OneTimeLink, error)
+
+	// ClearUserTOTP is DELETE /api/v1/admin/users/:id/totp. Turn off an account's authenticator app for somebody who
+	// lost it, recovery codes and all.
+	ClearUserTOTP(ctx context.Context, req *IDRequest) error
+
+	// EndUserSessions is DELETE /api/v1/admin/users/:id/sessions. End all sessions and keys of an account.
+	EndUserSessions(ctx context.Context, req *IDRequest) error
+
+	// ListInvites is GET /api/v1/admin/invites. Invitations that are still good.
+	ListInvites(ctx context.Context) (*InviteList, error)
+
+	// CreateInvite is POST /api/v1/admin/invites. Invite somebody.
+	CreateInvite(ctx context.Context, req *CreateInviteRequest) (*NewInvite, error)
+
+	// DeleteInvite is DELETE /api/v1/admin/invites/:id. Withdraw an invitation.
+	DeleteInvite(ctx context.Context, req *IDRequest) error
+
+	// ListGroups is GET /api/v1/admin/groups. Groups and their members.
+	ListGroups(ctx context.Context) (*GroupList, error)
+
+	// CreateGroup is POST /api/v1/admin/groups. Make a group.
+	CreateGroup(ctx context.Context, req *CreateGroupRequest) (*Group, error)
+
+	// RenameGroup is PATCH /api/v1/admin/groups/:id. Rename a group.
+	RenameGroup(ctx context.Context, req *NameRequest) error
+
+	// DeleteGroup is DELETE /api/v1/admin/groups/:id. Delete a group.
+	DeleteGroup(ctx context.Context, req *IDRequest) error
+
+	// AddMember is PUT /api/v1/admin/groups/:id/members/:userId. Put an account into a group.
+	AddMember(ctx context.Context, req *MemberRequest) error
+
+	// RemoveMember is DELETE /api/v1/admin/groups/:id/members/:userId. Take an account out of a group.
+	RemoveMember(ctx context.Context, req *MemberRequest) error
+
+	// GetPolicy is GET /api/v1/admin/policy. Who may make an account.
+	GetPolicy(ctx context.Context) (*Policy, error)
+
+	// SetPolicy is PUT /api/v1/admin/policy. Say who may make an account.
+	SetPolicy(ctx context.Context, req *Policy) (*Policy, error)
+
+	// ListMethods is GET /api/v1/admin/methods. The ways to sign in, and whether each can be used.
+	ListMethods(ctx context.Context) (*SignInMethodList, error)
+
+	// TurnMethod is PUT /api/v1/admin/methods/:name. Turn a way to sign in on or off. Administrators can sign in by
+	// their password in any case.
+	TurnMethod(ctx context.Context, req *TurnMethodRequest) (*SignInMethodList, error)
+
+	// ListEvents is GET /api/v1/admin/events. The audit log, the latest first.
+	ListEvents(ctx context.Context, req *EventsRequest) (*EventPage, error)
+
+	// ExportEvents is GET /api/v1/admin/events/export. The audit log as lines of JSON, the oldest first. It parses
+	// the request as ExportEventsRequest.
+	ExportEvents(w http.ResponseWriter, r *http.Request) error
+
+	// ExportUser is GET /api/v1/admin/users/:id/export. All that is known of an account but its files, as JSON. It
+	// parses the request as IDRequest.
+	ExportUser(w http.ResponseWriter, r *http.Request) error
 }
 
 // Routes is the route table of api/user.api, served by s.
@@ -67,8 +720,67 @@ func Routes(s API) []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/login", Access: httpapi.Public, Status: 200}, s.Login),
 		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/refresh", Access: httpapi.Public, Status: 200}, s.Refresh),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/auth/methods", Access: httpapi.Public, Status: 200}, s.SignInMethods),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/sms/code", Access: httpapi.Public, Status: 200}, s.SendCode),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/sms/login", Access: httpapi.Public, Status: 200}, s.SmsLogin),
+		httpapi.Out(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/passkey", Access: httpapi.Public, Status: 200}, s.BeginPasskeyLogin),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/register", Access: httpapi.Public, Status: 200}, s.Register),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/link", Access: httpapi.Public, Status: 200}, s.OpenLink),
+		httpapi.In(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/reset", Access: httpapi.Public, Status: 204}, s.ResetPassword),
 		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/session", Access: httpapi.Public, Status: 200}, s.OpenSession),
-		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me", Access: httpapi.User, Status: 200}, s.Me),
-		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/logout", Access: httpapi.User, Status: 204}, s.Logout),
+		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/auth/providers/:provider", Access: httpapi.Public, Status: 204}, s.StartProvider),
+		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/auth/providers/:provider/callback", Access: httpapi.Public, Status: 204}, s.FinishProvider),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me", Access: httpapi.Account, Status: 200}, s.Me),
+		httpapi.InOut(httpapi.Spec{Method: "PATCH", Path: "/api/v1/me", Access: httpapi.Account, Status: 200}, s.UpdateMe),
+		httpapi.In(httpapi.Spec{Method: "POST", Path: "/api/v1/me/delete", Access: httpapi.Account, Status: 204}, s.DeleteMe),
+		httpapi.In(httpapi.Spec{Method: "PUT", Path: "/api/v1/me/password", Access: httpapi.Account, Status: 204}, s.SetPassword),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/phone/code", Access: httpapi.Account, Status: 200}, s.SendPhoneCode),
+		httpapi.InOut(httpapi.Spec{Method: "PUT", Path: "/api/v1/me/phone", Access: httpapi.Account, Status: 200}, s.SetPhone),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/totp", Access: httpapi.Account, Status: 200}, s.BeginTOTP),
+		httpapi.InOut(httpapi.Spec{Method: "PUT", Path: "/api/v1/me/totp", Access: httpapi.Account, Status: 200}, s.ConfirmTOTP),
+		httpapi.In(httpapi.Spec{Method: "POST", Path: "/api/v1/me/totp/delete", Access: httpapi.Account, Status: 204}, s.EndTOTP),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/recovery-codes", Access: httpapi.Account, Status: 200}, s.NewRecoveryCodes),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me/passkeys", Access: httpapi.Account, Status: 200}, s.ListPasskeys),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/passkeys/begin", Access: httpapi.Account, Status: 200}, s.BeginPasskey),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/passkeys", Access: httpapi.Account, Status: 200}, s.AddPasskey),
+		httpapi.In(httpapi.Spec{Method: "PATCH", Path: "/api/v1/me/passkeys/:id", Access: httpapi.Account, Status: 204}, s.RenamePasskey),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/me/passkeys/:id", Access: httpapi.Account, Status: 204}, s.RemovePasskey),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me/sessions", Access: httpapi.Account, Status: 200}, s.ListSessions),
+		httpapi.In(httpapi.Spec{Method: "PATCH", Path: "/api/v1/me/sessions/:id", Access: httpapi.Account, Status: 204}, s.NameSession),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/me/sessions/:id", Access: httpapi.Account, Status: 204}, s.EndSession),
+		httpapi.Bare(httpapi.Spec{Method: "DELETE", Path: "/api/v1/me/sessions", Access: httpapi.Account, Status: 204}, s.EndOtherSessions),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me/keys", Access: httpapi.Account, Status: 200}, s.ListKeys),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/me/keys", Access: httpapi.Account, Status: 200}, s.CreateKey),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/me/keys/:id", Access: httpapi.Account, Status: 204}, s.RevokeKey),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/me/identities", Access: httpapi.Account, Status: 200}, s.ListIdentities),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/me/identities/:provider", Access: httpapi.Account, Status: 204}, s.UnlinkIdentity),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/me/events", Access: httpapi.Account, Status: 200}, s.ListMyEvents),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/auth/whoami", Access: httpapi.User, Status: 200}, s.WhoAmI),
+		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/auth/logout", Access: httpapi.Account, Status: 204}, s.Logout),
+		httpapi.Raw(httpapi.Spec{Method: "POST", Path: "/api/v1/me/identities/:provider", Access: httpapi.Account, Status: 200}, s.LinkIdentity),
+		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/me/export", Access: httpapi.Account, Status: 200}, s.ExportMe),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/users", Access: httpapi.Admin, Status: 200}, s.ListUsers),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/admin/users", Access: httpapi.Admin, Status: 200}, s.CreateUser),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/users/:id", Access: httpapi.Admin, Status: 200}, s.GetUser),
+		httpapi.InOut(httpapi.Spec{Method: "PATCH", Path: "/api/v1/admin/users/:id", Access: httpapi.Admin, Status: 200}, s.ManageUser),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/admin/users/:id/reset", Access: httpapi.Admin, Status: 200}, s.ResetUser),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/admin/users/:id/totp", Access: httpapi.Admin, Status: 204}, s.ClearUserTOTP),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/admin/users/:id/sessions", Access: httpapi.Admin, Status: 204}, s.EndUserSessions),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/invites", Access: httpapi.Admin, Status: 200}, s.ListInvites),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/admin/invites", Access: httpapi.Admin, Status: 200}, s.CreateInvite),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/admin/invites/:id", Access: httpapi.Admin, Status: 204}, s.DeleteInvite),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/groups", Access: httpapi.Admin, Status: 200}, s.ListGroups),
+		httpapi.InOut(httpapi.Spec{Method: "POST", Path: "/api/v1/admin/groups", Access: httpapi.Admin, Status: 200}, s.CreateGroup),
+		httpapi.In(httpapi.Spec{Method: "PATCH", Path: "/api/v1/admin/groups/:id", Access: httpapi.Admin, Status: 204}, s.RenameGroup),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/admin/groups/:id", Access: httpapi.Admin, Status: 204}, s.DeleteGroup),
+		httpapi.In(httpapi.Spec{Method: "PUT", Path: "/api/v1/admin/groups/:id/members/:userId", Access: httpapi.Admin, Status: 204}, s.AddMember),
+		httpapi.In(httpapi.Spec{Method: "DELETE", Path: "/api/v1/admin/groups/:id/members/:userId", Access: httpapi.Admin, Status: 204}, s.RemoveMember),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/policy", Access: httpapi.Admin, Status: 200}, s.GetPolicy),
+		httpapi.InOut(httpapi.Spec{Method: "PUT", Path: "/api/v1/admin/policy", Access: httpapi.Admin, Status: 200}, s.SetPolicy),
+		httpapi.Out(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/methods", Access: httpapi.Admin, Status: 200}, s.ListMethods),
+		httpapi.InOut(httpapi.Spec{Method: "PUT", Path: "/api/v1/admin/methods/:name", Access: httpapi.Admin, Status: 200}, s.TurnMethod),
+		httpapi.InOut(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/events", Access: httpapi.Admin, Status: 200}, s.ListEvents),
+		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/events/export", Access: httpapi.Admin, Status: 200}, s.ExportEvents),
+		httpapi.Raw(httpapi.Spec{Method: "GET", Path: "/api/v1/admin/users/:id/export", Access: httpapi.Admin, Status: 200}, s.ExportUser),
 	}
 }

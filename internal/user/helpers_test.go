@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,8 +19,8 @@ import (
 
 	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/db/dbtest"
+	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
-	"github.com/livil/gopan/internal/kv"
 	kvlocal "github.com/livil/gopan/internal/kv/local"
 	"github.com/livil/gopan/internal/pb/userpb"
 	"github.com/livil/gopan/internal/rpc"
@@ -99,11 +100,31 @@ func (f fixture) exec(t *testing.T, sql string, args ...any) {
 // signedIn gives tokens of ann's.
 func (f fixture) signedIn(t *testing.T) tokens {
 	t.Helper()
-	got, err := f.login(t.Context(), "ann", password, "test")
+	got, err := f.openTokens(t.Context(), f.ann(t), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// cookie gives the cookie of a browser in which ann is signed in.
+func (f fixture) cookie(t *testing.T) string {
+	t.Helper()
+	got, err := f.openCookie(t.Context(), f.ann(t), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// ann is her account as it is now.
+func (f fixture) ann(t *testing.T) account {
+	t.Helper()
+	a, err := f.account(t.Context(), "id = 1001")
+	if err != nil || a.ID == 0 {
+		t.Fatal(a, err)
+	}
+	return a
 }
 
 // byToken, byCookie and byID ask who a credential belongs to.
@@ -160,9 +181,33 @@ func call(t *testing.T, method, url, body string, headers ...string) (*http.Resp
 }
 
 // brokenKV is a store that cannot be reached.
-type brokenKV struct {
-	kv.Store
-	err error
+type brokenKV struct{ err error }
+
+func (b brokenKV) Get(context.Context, string) ([]byte, error)                      { return nil, b.err }
+func (b brokenKV) Set(context.Context, string, []byte, time.Duration) error         { return b.err }
+func (b brokenKV) Add(context.Context, string, int64, time.Duration) (int64, error) { return 0, b.err }
+func (b brokenKV) Swap(context.Context, string, []byte, []byte, time.Duration) (bool, error) {
+	return false, b.err
+}
+func (b brokenKV) Delete(context.Context, string) error { return b.err }
+
+// toWait is how long an error tells to wait.
+func toWait(err error) time.Duration {
+	var e *errs.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
 }
 
-func (b brokenKV) Add(context.Context, string, int64, time.Duration) (int64, error) { return 0, b.err }
+// sessionCookie is the cookie by which a browser that was answered so is signed in.
+func sessionCookie(t *testing.T, resp *http.Response) *http.Cookie {
+	t.Helper()
+	for _, c := range resp.Cookies() {
+		if c.Name == auth.CookieName {
+			return c
+		}
+	}
+	t.Fatalf("%d, no session in %v", resp.StatusCode, resp.Cookies())
+	return nil
+}

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/livil/gopan/internal/auth"
+	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/pb/userpb"
 )
@@ -31,77 +32,90 @@ type later struct{ userpb.UnimplementedUserServer }
 
 var _ userpb.UserServer = RPC{}
 
-func userOf(id int64, login, role string) User {
-	return User{ID: strconv.FormatInt(id, 10), Login: login, Role: role}
+func userOf(a account) *User {
+	return &User{ID: decimal(a.ID), Login: a.Login, Name: a.Name, Role: a.Role}
 }
 
-func (h HTTP) answer(t tokens, err error) (*Tokens, error) {
-	if err != nil {
-		return nil, err
+// decimal is an id in the API.
+func decimal(id int64) string { return strconv.FormatInt(id, 10) }
+
+// number reads an id; text that is none is nobody's.
+func number(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return 0, errs.E(errs.NotFound, "user.number")
 	}
-	return &Tokens{
-		AccessToken: t.access, RefreshToken: t.refresh, ExpiresIn: int64(h.accessLife().Seconds()),
-		User: userOf(t.account.ID, t.account.Login, t.account.Role),
-	}, nil
+	return id, nil
 }
 
-// Login implements API.
-func (h HTTP) Login(ctx context.Context, req *LoginRequest) (*Tokens, error) {
-	return h.answer(h.login(ctx, req.Login, req.Password, "api"))
+// millis is a time in the API, RFC 3339 in UTC; "" for 0.
+func millis(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
 }
 
-// Refresh implements API.
-func (h HTTP) Refresh(ctx context.Context, req *RefreshRequest) (*Tokens, error) {
-	return h.answer(h.refresh(ctx, req.RefreshToken))
+// deviceCookie has a browser's failures to sign in counted apart from strangers'; it opens nothing.
+const deviceCookie = "gopan_device"
+
+// cookie is one of ours. No script can read it.
+type cookie struct {
+	name, path, value string
+	// life is how long the browser keeps it; 0 takes it away.
+	life time.Duration
+	// fromElsewhere: it comes back also when a page of another site leads here.
+	fromElsewhere bool
 }
 
-// OpenSession implements API.
-func (h HTTP) OpenSession(w http.ResponseWriter, r *http.Request) error {
-	if err := httpapi.SameOrigin(r); err != nil {
-		return err
+func (h HTTP) setCookie(w http.ResponseWriter, r *http.Request, c cookie) {
+	site, age := http.SameSiteStrictMode, int(c.life.Seconds())
+	if c.fromElsewhere {
+		site = http.SameSiteLaxMode
 	}
-	var req LoginRequest
-	if err := httpapi.Parse(r, &req); err != nil {
-		return err
+	if age == 0 {
+		age = -1
 	}
-	value, life, a, err := h.openCookie(r.Context(), req.Login, req.Password, "browser")
-	if err != nil {
-		return err
-	}
-	http.SetCookie(w, h.cookie(r, value, int(life.Seconds())))
-	return httpapi.WriteJSON(w, http.StatusOK, userOf(a.ID, a.Login, a.Role))
+	secure := h.SecureCookies || r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://") ||
+		strings.HasPrefix(httpapi.ClientOf(r.Context()).Origin, "https://")
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the drive is reached by HTTPS, and Strict but for fromElsewhere
+		Name: c.name, Path: c.path, Value: c.value, MaxAge: age, SameSite: site, HttpOnly: true, Secure: secure,
+	})
 }
 
-func (h HTTP) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // Secure wherever HTTPS is spoken; a drive at home may speak HTTP
-		Name: auth.CookieName, Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: h.SecureCookies || r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://"),
+func cookieOf(r *http.Request, name string) string {
+	c, err := r.Cookie(name)
+	if err != nil || len(c.Value) > 256 {
+		return ""
 	}
+	return c.Value
+}
+
+// list gives what is shown of each of rows.
+func list[Row, Shown any](rows []Row, show func(Row) Shown) []Shown {
+	out := make([]Shown, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, show(r))
+	}
+	return out
 }
 
 // Me implements API.
-func (h HTTP) Me(ctx context.Context) (*User, error) {
-	p, err := auth.From(ctx)
+func (h HTTP) Me(ctx context.Context) (*Account, error) {
+	a, _, err := h.me(ctx)
 	if err != nil {
 		return nil, err
 	}
-	u := userOf(p.UserID, p.Login, p.Role)
-	return &u, nil
+	return h.accountOf(ctx, a)
 }
 
-// Logout implements API.
-func (h HTTP) Logout(w http.ResponseWriter, r *http.Request) error {
-	p, err := auth.From(r.Context())
+// WhoAmI implements API.
+func (h HTTP) WhoAmI(ctx context.Context) (*User, error) {
+	a, p, err := h.me(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := h.end(r.Context(), p.SessionID); err != nil {
-		return err
-	}
-	if p.Cookie {
-		http.SetCookie(w, h.cookie(r, "", -1))
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	u := userOf(a)
+	u.Role = p.Role // a key has not its owner's
+	return u, nil
 }

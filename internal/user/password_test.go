@@ -112,7 +112,7 @@ func TestHashingIsBounded(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			if _, err := f.signIn(ctx, login, password); !errs.Is(errs.Busy, err) {
+			if _, err := f.signIn(ctx, login, password, "", ""); !errs.Is(errs.Busy, err) {
 				t.Errorf("%s: %v", login, err)
 			}
 		})

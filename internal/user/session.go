@@ -5,71 +5,38 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 	"gorm.io/gorm"
 
 	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/httpapi"
 	"github.com/livil/gopan/internal/pb/userpb"
 )
 
-// Failed sign-ins allowed for one account, known or not, within window (promise S11).
+// Kinds of sessions: how each shows itself.
 const (
-	maxFailures = 10
-	window      = 15 * time.Minute
+	browser = "browser" // by a cookie
+	program = "api"     // by tokens
 )
 
-// signIn checks a login and a password. Whatever is wrong, the answer is the same and takes the same time.
-func (s *Service) signIn(ctx context.Context, login, password string) (account, error) {
-	const op = errs.Op("user.signIn")
-	bad := errs.E(errs.Unauthenticated, op, errs.Code("bad_credentials"))
-	if login == "" || len(login) > 255 || password == "" || len(password) > MaxPassword {
-		return account{}, bad
-	}
-	key := "signin:" + strconv.Quote(login)
-	// Counted before the check, so that many at once cannot slip through together; given back on success.
-	n, err := s.KV.Add(ctx, key, 1, window)
-	if err != nil {
-		return account{}, errs.Wrap(op, err)
-	}
-	if n > maxFailures {
-		return account{}, errs.E(errs.TooMany, op, errs.Code("locked_out"), window/4)
-	}
-	var a account
-	if err := s.DB.Read(ctx, func(tx *gorm.DB) error {
-		return tx.Raw("SELECT * FROM users WHERE login = ?", login).Scan(&a).Error
-	}); err != nil {
-		return account{}, errs.Wrap(op, err)
-	}
-	hash := a.PasswordHash
-	if hash == "" || a.DisabledAt > 0 {
-		hash = dummyHash
-	}
-	good, err := checkPassword(ctx, hash, password)
-	if err != nil {
-		return account{}, errs.Wrap(op, err)
-	}
-	if !good || a.ID == 0 || a.PasswordHash == "" || a.DisabledAt > 0 {
-		return account{}, bad
-	}
-	if err := s.KV.Delete(ctx, key); err != nil {
-		return account{}, errs.Wrap(op, err)
-	}
-	return a, nil
-}
-
-// open starts a session for an account.
-func (s *Service) open(ctx context.Context, a account, client string, cookieHash []byte) (session, error) {
+// open makes a session for an account, and what is told of it in the audit log.
+func (s *Service) open(ctx context.Context, a account, kind, how string, cookieHash []byte) (session, event, error) {
 	id, err := s.newID(ctx)
 	if err != nil {
-		return session{}, err
+		return session{}, event{}, err
 	}
+	e, err := s.about(ctx, "signin.ok", a.ID, how)
+	if err != nil {
+		return session{}, event{}, err
+	}
+	e.ActorID = a.ID
 	now := s.now()
 	return session{
-		ID: id, UserID: a.ID, CookieHash: cookieHash, Client: client,
-		CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(s.sessionLife()).UnixMilli(),
-	}, nil
+		ID: id, UserID: a.ID, CookieHash: cookieHash, Client: strings.TrimSpace(kind + " " + httpapi.ClientOf(ctx).Agent),
+		CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(s.sessionLife()).UnixMilli(), Address: httpapi.ClientAddress(ctx),
+	}, e, nil
 }
 
 // tokens are what a program gets.
@@ -78,20 +45,19 @@ type tokens struct {
 	account         account
 }
 
-// login signs a program in.
-func (s *Service) login(ctx context.Context, login, password, client string) (tokens, error) {
-	const op = errs.Op("user.login")
-	a, err := s.signIn(ctx, login, password)
-	if err != nil {
-		return tokens{}, errs.Wrap(op, err)
-	}
-	ses, err := s.open(ctx, a, client, nil)
+// openTokens signs a program in as an account that has been proven, how says by what.
+func (s *Service) openTokens(ctx context.Context, a account, how string) (tokens, error) {
+	const op = errs.Op("user.openTokens")
+	ses, e, err := s.open(ctx, a, program, how, nil)
 	if err != nil {
 		return tokens{}, errs.Wrap(op, err)
 	}
 	refresh, hash := secret()
 	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
 		if err := tx.Create(&ses).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(&e).Error; err != nil {
 			return err
 		}
 		return tx.Create(&refreshToken{Hash: hash, SessionID: ses.ID, ExpiresAt: ses.ExpiresAt}).Error
@@ -103,19 +69,21 @@ func (s *Service) login(ctx context.Context, login, password, client string) (to
 	return tokens{access, refresh, a}, errs.Wrap(op, err)
 }
 
-// openCookie signs a browser in and gives the cookie's value and how long it lasts.
-func (s *Service) openCookie(ctx context.Context, login, password, client string) (string, time.Duration, account, error) {
+// openCookie signs a browser in as an account that has been proven, and gives the cookie's value.
+func (s *Service) openCookie(ctx context.Context, a account, how string) (string, error) {
 	const op = errs.Op("user.openCookie")
-	a, err := s.signIn(ctx, login, password)
-	if err != nil {
-		return "", 0, a, errs.Wrap(op, err)
-	}
 	value, hash := secret()
-	ses, err := s.open(ctx, a, client, hash)
-	if err == nil {
-		err = s.DB.Write(ctx, func(tx *gorm.DB) error { return tx.Create(&ses).Error })
+	ses, e, err := s.open(ctx, a, browser, how, hash)
+	if err != nil {
+		return "", errs.Wrap(op, err)
 	}
-	return value, s.sessionLife(), a, errs.Wrap(op, err)
+	err = s.DB.Write(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(&ses).Error; err != nil {
+			return err
+		}
+		return tx.Create(&e).Error
+	})
+	return value, errs.Wrap(op, err)
 }
 
 // refresh trades a refresh token for a new pair. Each works once: one that comes a second time has been stolen,
@@ -130,7 +98,7 @@ func (s *Service) refresh(ctx context.Context, token string) (tokens, error) {
 	next, nextHash := secret()
 	var ses session
 	var a account
-	reused := false
+	reused, victim := false, int64(0)
 	err := s.DB.Write(ctx, func(tx *gorm.DB) error {
 		var old refreshToken
 		if err := tx.Raw("SELECT * FROM refresh_tokens WHERE hash = ?", hashOf(token)).Scan(&old).Error; err != nil {
@@ -145,7 +113,11 @@ func (s *Service) refresh(ctx context.Context, token string) (tokens, error) {
 		}
 		if reused = res.RowsAffected != 1; reused {
 			// Not an error here: the end of the session must be written.
-			return tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, old.SessionID).Error
+			res := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", now, old.SessionID)
+			if victim = 0; res.Error != nil || res.RowsAffected == 0 {
+				return res.Error
+			}
+			return tx.Raw("SELECT user_id FROM sessions WHERE id = ?", old.SessionID).Scan(&victim).Error
 		}
 		var err error
 		if ses, a, err = liveSession(tx, now, "sessions.id = ?", old.SessionID); err != nil {
@@ -158,6 +130,11 @@ func (s *Service) refresh(ctx context.Context, token string) (tokens, error) {
 	})
 	if err != nil {
 		return tokens{}, errs.Wrap(op, err)
+	}
+	if victim != 0 {
+		if err := s.record(ctx, "session.reuse", victim, ""); err != nil {
+			return tokens{}, errs.Wrap(op, err)
+		}
 	}
 	if reused {
 		return tokens{}, bad
@@ -177,13 +154,6 @@ func liveSession(tx *gorm.DB, now int64, where string, arg any) (ses session, a 
 		return session{}, a, err
 	}
 	return ses, a, nil
-}
-
-// end ends a session: its tokens and its cookie are good no more.
-func (s *Service) end(ctx context.Context, id int64) error {
-	return errs.Wrap("user.end", s.DB.Write(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at = 0", s.now().UnixMilli(), id).Error
-	}))
 }
 
 // Access tokens are JWTs (RFC 9068) that only this role makes and reads; others ask it.
@@ -228,6 +198,9 @@ func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequ
 	switch cred := req.GetCredential().(type) {
 	case *userpb.AuthenticateRequest_SessionCookie:
 		arg = hashOf(cred.SessionCookie)
+	case *userpb.AuthenticateRequest_AccessKey:
+		p, err := s.authenticateKey(ctx, cred.AccessKey, req.GetLogin())
+		return p, errs.Wrap(op, err)
 	case *userpb.AuthenticateRequest_SessionId:
 		// No secret: it comes over the RPC alone, from a role that has a proof of its own.
 		where, arg = "sessions.id = ?", cred.SessionId
@@ -267,5 +240,6 @@ func (s *Service) Authenticate(ctx context.Context, req *userpb.AuthenticateRequ
 	if expires == 0 || ses.ExpiresAt < expires {
 		expires = ses.ExpiresAt
 	}
+	s.seen(ctx, "sessions", ses.ID, ses.SeenAt)
 	return &userpb.Principal{UserId: a.ID, Login: a.Login, Role: a.Role, SessionId: ses.ID, ExpiresAt: expires}, nil
 }

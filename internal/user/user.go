@@ -3,8 +3,6 @@ package user
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -13,18 +11,31 @@ import (
 	"github.com/livil/gopan/internal/db"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/kv"
+	"github.com/livil/gopan/internal/sms"
 )
 
 // Service is accounts and sessions.
 type Service struct {
-	// DB holds the tables users, sessions and refresh_tokens.
+	// DB holds the tables of this role: users, sessions and the others of migration 00005.
 	DB *db.DB
-	// KV counts failed sign-ins. While it cannot be reached nobody signs in.
+	// KV counts failed sign-ins and keeps codes. While it cannot be reached nobody signs in.
 	KV kv.Store
-	// Key signs access tokens; at least 32 bytes.
+	// Key signs access tokens, and all other keys are made of it; at least 32 bytes.
 	Key []byte
 	// AccessLife, SessionLife: how long an access token and a session last; 0 means 15 minutes and 30 days.
 	AccessLife, SessionLife time.Duration
+	// EraseAfter is how long a deleted account can be brought back; 0 means 30 days.
+	EraseAfter time.Duration
+	// SMS sends codes; nil: one cannot sign in by SMS.
+	SMS sms.Sender
+	// Region is the country of phone numbers that are given without one; "" means "CN".
+	Region string
+	// Providers are other sites by whose accounts one can sign in.
+	Providers []Provider
+	// PublicURL is where people reach the drive; "" means the address that their request asks.
+	PublicURL string
+	// Limits of attempts; zero fields mean the values of DefaultLimits.
+	Limits Limits
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -40,6 +51,15 @@ type account struct {
 	Role         string
 	DisabledAt   int64
 	CreatedAt    int64
+	// Name is what others see; "" where the person gave none.
+	Name string
+	// Phone in E.164; nil: none.
+	Phone *string
+	// TOTPSecret is sealed. TOTPOn is since when a code is asked for, 0: it is not; TOTPStep is the last one used.
+	TOTPSecret       []byte `gorm:"column:totp_secret"`
+	TOTPOn, TOTPStep int64
+	// EraseAt is when a deleted account, which is disabled too, is erased; 0: it was not deleted.
+	EraseAt int64
 }
 
 // TableName implements gorm's Tabler.
@@ -50,10 +70,15 @@ type session struct {
 	ID         int64 `gorm:"primaryKey;autoIncrement:false"`
 	UserID     int64
 	CookieHash []byte
-	Client     string
-	CreatedAt  int64
-	ExpiresAt  int64
-	RevokedAt  int64
+	// Client is "browser" or "api", and after a space what it calls itself.
+	Client    string
+	CreatedAt int64
+	ExpiresAt int64
+	RevokedAt int64
+	// Name that its owner gave it, and the address that it was begun from.
+	Name, Address string
+	// SeenAt is when it was last used, to the minute; 0: not since it began.
+	SeenAt int64
 }
 
 // refreshToken is a row of refresh_tokens.
@@ -88,17 +113,6 @@ func (s *Service) sessionLife() time.Duration {
 func (s *Service) newID(ctx context.Context) (int64, error) {
 	s.idsOnce.Do(func() { s.ids = db.Sequence{DB: s.DB, Name: "users", Block: 100} })
 	return s.ids.Take(ctx, 1)
-}
-
-// secret is a random token to be handed out, and the hash that is kept of it.
-func secret() (token string, hash []byte) {
-	token = rand.Text() + rand.Text() // 260 bits
-	return token, hashOf(token)
-}
-
-func hashOf(token string) []byte {
-	h := sha256.Sum256([]byte(token))
-	return h[:]
 }
 
 // AdminLogin is the login of the first account.

@@ -85,7 +85,9 @@ type dataType struct {
 type access string
 
 // accessName maps what @server may say to the constant of package httpapi.
-var accessName = map[access]string{"public": "Public", "user": "User", "upload": "Upload", "admin": "Admin"}
+var accessName = map[access]string{
+	"public": "Public", "account": "Account", "user": "User", "read": "Read", "upload": "Upload", "admin": "Admin",
+}
 
 type route struct {
 	pos      token.Position

@@ -38,7 +38,7 @@ func TestErrors(t *testing.T) {
 		// Line 1 is the syntax, which write adds.
 		{"no access", block("@server (\nprefix: /x\n)\n"), "api/a.api:5: service block without access"},
 		{"no server block", block(""), "api/a.api:2: service block without access"},
-		{"unknown access", block("@server (\naccess: root\n)\n"), `api/a.api:3: access "root" is none of public, user, upload, admin`},
+		{"unknown access", block("@server (\naccess: root\n)\n"), `api/a.api:3: access "root" is none of public, account, user, read, upload, admin`},
 		{"unknown raw", block("@server (\naccess: user\nraw: yes\n)\n"), `api/a.api:4: raw "yes" is neither`},
 		{"unknown server key", block("@server (\naccess: user\ntimeout: 3s\n)\n"), "api/a.api:4: @server has no key timeout"},
 		{"service of another file", map[string]string{"a.api": server + "service b {\n@doc \"Do.\"\n@handler do\npost /do\n}\n"},

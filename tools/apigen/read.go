@@ -203,10 +203,10 @@ func (f *file) readService(s *ast.ServiceStmt) error {
 	}
 	acc, ok := server["access"]
 	if !ok {
-		return errorAt(s.Service.Token.Position, "service block without access: say public, user, upload or admin in its @server")
+		return errorAt(s.Service.Token.Position, "service block without access: say public, account, user, read, upload or admin in its @server")
 	}
 	if accessName[access(acc.text)] == "" {
-		return errorAt(acc.pos, "access %q is none of public, user, upload, admin", acc.text)
+		return errorAt(acc.pos, "access %q is none of public, account, user, read, upload, admin", acc.text)
 	}
 	raw := server["raw"]
 	if raw.text != "" && raw.text != "true" && raw.text != "false" {

@@ -11,8 +11,8 @@ import (
 // places are where a field may travel, by the key of its tag.
 var places = []string{"json", "form", "path", "header"}
 
-// A tag is the one struct tag of a field: where it travels, under which name, and what go-zero's decoder
-// demands of it.
+// A tag says where a field travels, under which name, and what go-zero's decoder demands of it. A validate tag may
+// stand beside it, with rules of package httpapi.
 type tag struct {
 	place    string // one of places
 	name     string
@@ -21,6 +21,7 @@ type tag struct {
 	def      *string
 	enum     []string
 	bounds   *bounds
+	validate string // rules, as written
 }
 
 // bounds is a range=[min:max]; an empty end is open, a parenthesis leaves its end out.
@@ -34,11 +35,15 @@ func parseTag(raw string) (tag, error) {
 	if err != nil {
 		return tag{}, err
 	}
-	if len(parsed.Tags()) != 1 || !slices.Contains(places, parsed.Tags()[0].Key) {
-		return tag{}, fmt.Errorf("a field has one tag, of %s", strings.Join(places, ", "))
+	tags := parsed.Tags()
+	if len(tags) == 0 || !slices.Contains(places, tags[0].Key) || len(tags) > 2 || len(tags) == 2 && tags[1].Key != "validate" {
+		return tag{}, fmt.Errorf("a field has one tag, of %s, and after it at most one validate", strings.Join(places, ", "))
 	}
-	one := parsed.Tags()[0]
+	one := tags[0]
 	t := tag{place: one.Key, name: one.Name, options: one.Options}
+	if len(tags) == 2 {
+		t.validate = strings.Join(append([]string{tags[1].Name}, tags[1].Options...), ",")
+	}
 	if t.name == "" || t.name == "-" {
 		return tag{}, fmt.Errorf("its tag gives it no name")
 	}
@@ -97,5 +102,9 @@ func (f *field) goTag() string {
 	if f.tag.place == "json" && f.tag.optional && !slices.Contains(opts, omit) {
 		opts = append(slices.Clone(opts), omit)
 	}
-	return fmt.Sprintf("`%s:%q`", f.tag.place, strings.Join(append([]string{f.tag.name}, opts...), ","))
+	out := fmt.Sprintf("%s:%q", f.tag.place, strings.Join(append([]string{f.tag.name}, opts...), ","))
+	if f.tag.validate != "" {
+		out += fmt.Sprintf(" validate:%q", f.tag.validate)
+	}
+	return "`" + out + "`"
 }

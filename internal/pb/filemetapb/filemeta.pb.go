@@ -77,9 +77,9 @@ type Holder int32
 
 const (
 	Holder_HOLDER_NOBODY Holder = 0
-	// The actor, somewhere in a drive of theirs.
+	// The actor, somewhere in a drive of theirs that they may read all of.
 	Holder_HOLDER_SELF Holder = 1
-	// Somebody else only; asked for by ReserveRequest.others.
+	// Somebody else only, or perhaps the actor where they may not look; asked for by ReserveRequest.others.
 	Holder_HOLDER_OTHER Holder = 2
 )
 
@@ -227,8 +227,10 @@ func (MigrationState) EnumDescriptor() ([]byte, []int) {
 
 // Actor is who asks. filemeta decides what they may see.
 type Actor struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        int64                  `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId int64                  `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The one folder that the actor's access key opens: outside it nothing is seen, and nothing changes. 0: no limit.
+	FolderId      int64 `protobuf:"varint,2,opt,name=folder_id,json=folderId,proto3" json:"folder_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +268,13 @@ func (*Actor) Descriptor() ([]byte, []int) {
 func (x *Actor) GetUserId() int64 {
 	if x != nil {
 		return x.UserId
+	}
+	return 0
+}
+
+func (x *Actor) GetFolderId() int64 {
+	if x != nil {
+		return x.FolderId
 	}
 	return 0
 }
@@ -986,7 +995,7 @@ func (x *MakeFolderRequest) GetPath() string {
 
 type CommitManyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of one actor; at most 1,000.
+	// All of the same actor; at most 1,000.
 	Commits       []*CommitRequest `protobuf:"bytes,1,rep,name=commits,proto3" json:"commits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3614,9 +3623,10 @@ var File_filemeta_proto protoreflect.FileDescriptor
 
 const file_filemeta_proto_rawDesc = "" +
 	"\n" +
-	"\x0efilemeta.proto\x12\x11gopan.filemeta.v1\" \n" +
+	"\x0efilemeta.proto\x12\x11gopan.filemeta.v1\"=\n" +
 	"\x05Actor\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\x03R\x06userId\"~\n" +
+	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x1b\n" +
+	"\tfolder_id\x18\x02 \x01(\x03R\bfolderId\"~\n" +
 	"\x0eResolveRequest\x12.\n" +
 	"\x05actor\x18\x01 \x01(\v2\x18.gopan.filemeta.v1.ActorR\x05actor\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x0e\n" +

@@ -8,6 +8,8 @@ export type NodePage = components['schemas']['NodePage'];
 export type Version = components['schemas']['Version'];
 export type Drive = components['schemas']['Drive'];
 export type User = components['schemas']['User'];
+export type Account = components['schemas']['Account'];
+export type AccountEvent = components['schemas']['AccountEvent'];
 
 export const apiPrefix = '/api/v1';
 

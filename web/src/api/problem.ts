@@ -1,3 +1,11 @@
+/** What is wrong with one field of a request, in the language that was asked for. */
+export interface FieldProblem {
+  /** Where the field stands in the request: "login", "members[2].name". */
+  field: string;
+  code: string;
+  message: string;
+}
+
 /**
  * Why a request failed: an RFC 9457 answer of the server, or what the browser knows when there was none. The
  * code is stable and chooses the words that a reader sees (locale files, "problems").
@@ -10,6 +18,7 @@ export class Problem extends Error {
   readonly requestId: string;
   /** How long the server asks to wait before the next try, in ms. */
   readonly retryAfter: number | undefined;
+  readonly fields: readonly FieldProblem[];
 
   constructor(init: {
     status: number;
@@ -17,6 +26,7 @@ export class Problem extends Error {
     detail?: string;
     requestId?: string;
     retryAfter?: number | undefined;
+    fields?: readonly FieldProblem[];
   }) {
     super(`${init.code} (${init.status})`);
     this.name = 'Problem';
@@ -25,6 +35,7 @@ export class Problem extends Error {
     this.detail = init.detail ?? '';
     this.requestId = init.requestId ?? '';
     this.retryAfter = init.retryAfter;
+    this.fields = init.fields ?? [];
   }
 }
 
@@ -43,7 +54,22 @@ export function readProblem(status: number, body: string, retryAfter: string | n
     detail: text('detail') || text('title'),
     requestId: text('requestId'),
     retryAfter: parseRetryAfter(retryAfter),
+    fields: Array.isArray(fields.fields) ? fields.fields.filter(isFieldProblem) : [],
   });
+}
+
+function isFieldProblem(value: unknown): value is FieldProblem {
+  if (typeof value !== 'object' || value === null) return false;
+  const { field, code, message } = value as Record<string, unknown>;
+  return typeof field === 'string' && typeof code === 'string' && typeof message === 'string' && message !== '';
+}
+
+/** Answers of status 401 that are about what was typed and not about the session. */
+const aboutCredentials = new Set(['bad_credentials', 'totp_required', 'bad_totp', 'bad_code', 'bad_passkey']);
+
+/** Whether an answer says that nobody is signed in any more. */
+export function endsSession(error: unknown): boolean {
+  return error instanceof Problem && error.status === 401 && !aboutCredentials.has(error.code);
 }
 
 export function toProblem(error: unknown): Problem {

@@ -1,10 +1,10 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
-import { Problem } from './problem';
+import { endsSession, Problem } from './problem';
 
 /** Makes the client; onSignedOut is called when any answer says that the session is over. */
 export function createQueryClient(onSignedOut: () => void): QueryClient {
   const watch = (error: unknown) => {
-    if (error instanceof Problem && error.status === 401) onSignedOut();
+    if (endsSession(error)) onSignedOut();
   };
   return new QueryClient({
     queryCache: new QueryCache({ onError: watch }),

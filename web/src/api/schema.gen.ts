@@ -215,6 +215,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much every account has stored, the most first.
+         * @description For administrators only.
+         */
+        get: operations["listStorage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/drives/{userId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An account's quota, and how much of it is used.
+         * @description For administrators only.
+         */
+        get: operations["getDriveOf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an account's quota.
+         * @description For administrators only.
+         */
+        patch: operations["setQuota"];
+        trace?: never;
+    };
     "/api/v1/uploads/content": {
         parameters: {
             query?: never;
@@ -369,6 +413,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one can sign in here, and who may make an account. */
+        get: operations["signInMethods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sms/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a sign-in code sent by SMS. */
+        post: operations["sendCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sms/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in by a code; a phone without an account gets one, where registration allows it. Answers tokens for a program. */
+        post: operations["smsLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to sign in by a passkey. */
+        post: operations["beginPasskeyLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an account, by an invitation or where registration is open. */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Find out what a one-time link is good for. */
+        post: operations["openLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set the password of the account that a one-time link belongs to; ends its sessions. */
+        post: operations["resetPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/session": {
         parameters: {
             query?: never;
@@ -380,6 +543,40 @@ export interface paths {
         put?: never;
         /** Sign in for a browser; the answer sets an HttpOnly, SameSite=Strict session cookie. */
         post: operations["openSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/providers/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Go to another site to sign in by its account. */
+        get: operations["startProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/providers/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Come back from that site; sets the session cookie and goes on to a page of ours. */
+        get: operations["finishProvider"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -400,6 +597,320 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /** Change the login or the name. */
+        patch: operations["updateMe"];
+        trace?: never;
+    };
+    "/api/v1/me/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete this account: it is closed at once and erased when the grace period is over. */
+        post: operations["deleteMe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set or change the password; ends all other sessions. */
+        put: operations["setPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/phone/code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a code sent to a phone that is to be this account's. */
+        post: operations["sendPhoneCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/phone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Make the phone that a code was sent to this account's. */
+        put: operations["setPhone"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Turn that on by a first code; answers recovery codes. */
+        put: operations["confirmTOTP"];
+        /** Begin to ask for a code of an authenticator app when the password is used. */
+        post: operations["beginTOTP"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn that off. */
+        post: operations["endTOTP"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make new recovery codes; the old ones are void. */
+        post: operations["newRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The passkeys of this account. */
+        get: operations["listPasskeys"];
+        put?: never;
+        /** Add a passkey. */
+        post: operations["addPasskey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to add a passkey. */
+        post: operations["beginPasskey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a passkey. */
+        delete: operations["removePasskey"];
+        options?: never;
+        head?: never;
+        /** Rename a passkey. */
+        patch: operations["renamePasskey"];
+        trace?: never;
+    };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where this account is signed in. */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        /** End all sessions but this one. */
+        delete: operations["endOtherSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a session, everywhere within a second. */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        /** Name a session. */
+        patch: operations["nameSession"];
+        trace?: never;
+    };
+    "/api/v1/me/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** App passwords and personal access tokens. */
+        get: operations["listKeys"];
+        put?: never;
+        /** Make an app password or a personal access token. */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an app password or a token, everywhere within a second. */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The accounts at other sites by which this one can be entered. */
+        get: operations["listIdentities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/identities/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to link an account at another site. */
+        post: operations["linkIdentity"];
+        /** Unlink it, unless nothing else would let you in. */
+        delete: operations["unlinkIdentity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened with this account, the latest first. */
+        get: operations["listMyEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/whoami": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is asking, for programs of any kind. */
+        get: operations["whoAmI"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -414,6 +925,371 @@ export interface paths {
         put?: never;
         /** End this session: its tokens and its cookie stop working everywhere within a second. */
         post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that is known of this account but its files, as JSON. */
+        get: operations["exportMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Accounts, by login.
+         * @description For administrators only.
+         */
+        get: operations["listUsers"];
+        put?: never;
+        /**
+         * Make an account.
+         * @description For administrators only.
+         */
+        post: operations["createUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One account.
+         * @description For administrators only.
+         */
+        get: operations["getUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an account's role, name or state.
+         * @description For administrators only.
+         */
+        patch: operations["manageUser"];
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a one-time link by which a person sets a new password; the second factor stays.
+         * @description For administrators only.
+         */
+        post: operations["resetUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Turn off an account's authenticator app for somebody who lost it, recovery codes and all.
+         * @description For administrators only.
+         */
+        delete: operations["clearUserTOTP"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End all sessions and keys of an account.
+         * @description For administrators only.
+         */
+        delete: operations["endUserSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Invitations that are still good.
+         * @description For administrators only.
+         */
+        get: operations["listInvites"];
+        put?: never;
+        /**
+         * Invite somebody.
+         * @description For administrators only.
+         */
+        post: operations["createInvite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invites/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw an invitation.
+         * @description For administrators only.
+         */
+        delete: operations["deleteInvite"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Groups and their members.
+         * @description For administrators only.
+         */
+        get: operations["listGroups"];
+        put?: never;
+        /**
+         * Make a group.
+         * @description For administrators only.
+         */
+        post: operations["createGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a group.
+         * @description For administrators only.
+         */
+        delete: operations["deleteGroup"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a group.
+         * @description For administrators only.
+         */
+        patch: operations["renameGroup"];
+        trace?: never;
+    };
+    "/api/v1/admin/groups/{id}/members/{userId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put an account into a group.
+         * @description For administrators only.
+         */
+        put: operations["addMember"];
+        post?: never;
+        /**
+         * Take an account out of a group.
+         * @description For administrators only.
+         */
+        delete: operations["removeMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who may make an account.
+         * @description For administrators only.
+         */
+        get: operations["getPolicy"];
+        /**
+         * Say who may make an account.
+         * @description For administrators only.
+         */
+        put: operations["setPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The ways to sign in, and whether each can be used.
+         * @description For administrators only.
+         */
+        get: operations["listMethods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/methods/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Turn a way to sign in on or off. Administrators can sign in by their password in any case.
+         * @description For administrators only.
+         */
+        put: operations["turnMethod"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit log, the latest first.
+         * @description For administrators only.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The audit log as lines of JSON, the oldest first.
+         * @description For administrators only.
+         */
+        get: operations["exportEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/users/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that is known of an account but its files, as JSON.
+         * @description For administrators only.
+         */
+        get: operations["exportUser"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -580,6 +1456,54 @@ export interface components {
              */
             reserved?: number;
         };
+        /** @description DriveUse is an account's drive as an administrator sees it: how much is in it, not what. */
+        DriveUse: {
+            userId: string;
+            /** @description Login of the account. */
+            login: string;
+            /**
+             * Format: int64
+             * @description Quota in bytes; 0 is unlimited.
+             */
+            quota: number;
+            /**
+             * Format: int64
+             * @description Used and Reserved bytes as in Drive.
+             */
+            used: number;
+            /** Format: int64 */
+            reserved: number;
+            /**
+             * Format: int64
+             * @description Files counts the files, those in the trash too.
+             */
+            files: number;
+        };
+        SetQuotaRequest: {
+            /**
+             * Format: int64
+             * @description Quota in bytes; 0 is unlimited. What is there stays, even if it is more.
+             */
+            quota: number;
+        };
+        /** @description StorageTotal is all drives together. Content that several have counts for each. */
+        StorageTotal: {
+            /** Format: int64 */
+            drives: number;
+            /** Format: int64 */
+            used: number;
+            /** Format: int64 */
+            reserved: number;
+            /** Format: int64 */
+            files: number;
+        };
+        /** @description StoragePage lists drives, the fullest first. */
+        StoragePage: {
+            items: components["schemas"]["DriveUse"][];
+            /** @description Total is on the first page. */
+            total?: components["schemas"]["StorageTotal"];
+            nextCursor?: string;
+        };
         CreateUploadRequest: {
             /** @description Path of the file. */
             path: string;
@@ -631,7 +1555,7 @@ export interface components {
              * @description MissingCount counts all of them.
              */
             missingCount: number;
-            /** @description Token goes into the header Upload-Token, in place of signing in, for this upload alone. Only the answer that created the upload has it. */
+            /** @description Token goes into the header Upload-Token, in place of signing in, for this upload alone. Only the answer that created the upload has it, and none that an access key asked for: the key itself goes on working. */
             token?: string;
             /** @description ExpiresAt is when the upload ends if no further block arrives (RFC 3339, UTC). */
             expiresAt: string;
@@ -672,6 +1596,8 @@ export interface components {
             login: string;
             /** @description Password in plain text; it is never stored or logged. */
             password: string;
+            /** @description TOTP is the six digits of an authenticator app, or a recovery code, where the account asks for one (code totp_required). */
+            totp?: string;
         };
         RefreshRequest: {
             /** @description RefreshToken as the last login or refresh gave it. It works once. */
@@ -693,11 +1619,409 @@ export interface components {
         User: {
             id: string;
             login: string;
+            /** @description Name is what others see; empty where the person gave none. */
+            name?: string;
             /**
              * @description Role is "admin" or "user".
              * @enum {string}
              */
             role: "admin" | "user";
+        };
+        /** @description Account is the signed-in account as its owner sees it. */
+        Account: {
+            id: string;
+            login: string;
+            /** @description Name is what others see; empty where the person gave none. */
+            name?: string;
+            /**
+             * @description Role is "admin" or "user".
+             * @enum {string}
+             */
+            role: "admin" | "user";
+            /** @description Phone in E.164, its middle hidden; absent where there is none. */
+            phone?: string;
+            /** @description HasPassword tells whether the account can be entered by a password. */
+            hasPassword: boolean;
+            /** @description TOTP tells whether a password alone is not enough. */
+            totp: boolean;
+            /**
+             * Format: int64
+             * @description RecoveryCodes is how many are left.
+             */
+            recoveryCodes: number;
+            createdAt: string;
+        };
+        /** @description SignInMethods says how one can get in here. */
+        SignInMethods: {
+            /** @description Password: whether others than administrators can sign in by it; those always can. */
+            password: boolean;
+            sms: boolean;
+            passkeys: boolean;
+            /** @description Providers are other sites by whose account one can sign in. */
+            providers: components["schemas"]["SignInProvider"][];
+            /**
+             * @description Registration says who may make an account: nobody, who was invited, who shows a phone, or anybody.
+             * @enum {string}
+             */
+            registration: "closed" | "invite" | "sms" | "open";
+        };
+        SignInProvider: {
+            /** @description Name is the word in the provider's paths. */
+            name: string;
+            title: string;
+        };
+        CodeRequest: {
+            /** @description Phone in E.164, or a national number of the drive's default region. */
+            phone: string;
+        };
+        /** @description SentCode tells that a code is under way, whether or not the phone has an account. */
+        SentCode: {
+            /** @description RequestID belongs to this code. */
+            requestId: string;
+            /**
+             * Format: int64
+             * @description ExpiresIn is the code's life in seconds.
+             */
+            expiresIn: number;
+            /**
+             * Format: int64
+             * @description RetryIn is how many seconds later another one can be asked for.
+             */
+            retryIn: number;
+        };
+        SMSLoginRequest: {
+            phone: string;
+            /** @description Code as it came by SMS. */
+            code: string;
+            /** @description RequestID that came with the code: without it, or with another, no code is right. */
+            requestId?: string;
+            /** @description TOTP as in LoginRequest. */
+            totp?: string;
+        };
+        /** @description SessionRequest signs a browser in, in one of three ways: login and password, phone and code, or a passkey. */
+        SessionRequest: {
+            login?: string;
+            password?: string;
+            phone?: string;
+            code?: string;
+            requestId?: string;
+            /** @description TOTP as in LoginRequest. */
+            totp?: string;
+            /** @description Passkey is the JSON of a PublicKeyCredential (WebAuthn, AuthenticationResponseJSON), as text. */
+            passkey?: string;
+            /** @description Ceremony is what came with the options that the passkey answers. */
+            ceremony?: string;
+        };
+        /** @description Ceremony begins the use or the making of a passkey. */
+        Ceremony: {
+            /** @description ID goes back with the answer. */
+            id: string;
+            /** @description Options for navigator.credentials, as JSON text. */
+            options: string;
+        };
+        RegisterRequest: {
+            /** @description Invite is the token of an invitation; it is needed unless registration is open. */
+            invite?: string;
+            login: string;
+            name?: string;
+            password: string;
+        };
+        LinkRequest: {
+            /** @description Token as it stands after the # of a link. */
+            token: string;
+        };
+        /** @description Link is what a one-time link is good for. */
+        Link: {
+            /** @enum {string} */
+            purpose: "invite" | "reset";
+            /** @description Login of the account whose password is to be set. */
+            login?: string;
+            expiresAt: string;
+        };
+        ResetRequest: {
+            token: string;
+            password: string;
+        };
+        UpdateAccountRequest: {
+            /** @description Login is the new login; absent keeps it. */
+            login?: string;
+            /** @description Name is the new name; absent keeps it, "" takes it away. */
+            name?: string;
+        };
+        /** @description SureRequest shows that the person at the keyboard is the account's owner: by the password where there is one; else the session must be younger than ten minutes (code reauthenticate). */
+        SureRequest: {
+            currentPassword?: string;
+        };
+        PasswordRequest: {
+            currentPassword?: string;
+            password: string;
+        };
+        PhoneRequest: {
+            phone: string;
+            code: string;
+            requestId?: string;
+            currentPassword?: string;
+        };
+        /** @description TOTPSecret is for an authenticator app; nothing is on before a code of it was shown. */
+        TOTPSecret: {
+            /** @description Secret in base32. */
+            secret: string;
+            /** @description URI in the otpauth scheme, as a QR code carries it. */
+            uri: string;
+            /** @description QR is that code as a PNG image in a data: URL. */
+            qr: string;
+        };
+        TOTPRequest: {
+            totp: string;
+        };
+        /** @description RecoveryCodes each stand in for an authenticator app once. They are shown this once. */
+        RecoveryCodes: {
+            codes: string[];
+        };
+        Passkey: {
+            id: string;
+            name: string;
+            createdAt: string;
+            usedAt?: string;
+        };
+        PasskeyList: {
+            items: components["schemas"]["Passkey"][];
+        };
+        AddPasskeyRequest: {
+            name: string;
+            /** @description Ceremony is what came with the options. */
+            ceremony: string;
+            /** @description Passkey is the JSON of the new PublicKeyCredential (RegistrationResponseJSON), as text. */
+            passkey: string;
+        };
+        NameRequest: {
+            name: string;
+        };
+        /** @description Session is one sign-in, on one device. */
+        Session: {
+            id: string;
+            /** @description Name that its owner gave it. */
+            name?: string;
+            /**
+             * @description Kind is a browser or a program.
+             * @enum {string}
+             */
+            kind: "browser" | "program";
+            /** @description Agent is what the device called itself. */
+            agent?: string;
+            /** @description Address from which it signed in. */
+            address?: string;
+            createdAt: string;
+            /** @description SeenAt is when it was last used, to the minute. */
+            seenAt: string;
+            expiresAt: string;
+            /** @description Current is the session that asks. */
+            current: boolean;
+        };
+        SessionList: {
+            items: components["schemas"]["Session"][];
+        };
+        /** @description AccessKey lets a program in without a session: an app password for file protocols, or a personal access token. */
+        AccessKey: {
+            id: string;
+            name: string;
+            /** @enum {string} */
+            kind: "app" | "token";
+            /** @description ReadOnly keys change nothing. */
+            readOnly: boolean;
+            /** @description FolderID is the one folder that the key opens; absent: the whole drive. */
+            folderId?: string;
+            createdAt: string;
+            expiresAt?: string;
+            usedAt?: string;
+        };
+        AccessKeyList: {
+            items: components["schemas"]["AccessKey"][];
+        };
+        CreateAccessKeyRequest: {
+            name: string;
+            /** @enum {string} */
+            kind: "app" | "token";
+            readOnly?: boolean;
+            /** @description FolderID is the one folder that the key is to open; absent: the whole drive. What is outside of it does not exist for the key. */
+            folderId?: string;
+            /**
+             * Format: int64
+             * @description ExpiresIn days it stops working; 0: it does not.
+             */
+            expiresIn?: number;
+            currentPassword?: string;
+        };
+        /** @description NewAccessKey is shown this once. */
+        NewAccessKey: {
+            key: components["schemas"]["AccessKey"];
+            secret: string;
+        };
+        /** @description Identity is an account at another site by which this one can be entered. */
+        Identity: {
+            provider: string;
+            title: string;
+            /** @description Login there, when it was last used. */
+            login?: string;
+            linkedAt: string;
+        };
+        IdentityList: {
+            items: components["schemas"]["Identity"][];
+        };
+        LinkProviderRequest: {
+            currentPassword?: string;
+        };
+        /** @description Redirect is where the browser is to go. */
+        Redirect: {
+            url: string;
+        };
+        /** @description AccountEvent is a line of the audit log. */
+        AccountEvent: {
+            id: string;
+            at: string;
+            /** @description Action such as "signin.ok" or "user.disable". */
+            action: string;
+            /** @description ActorID is the account that did it; absent where nobody was signed in. */
+            actorId?: string;
+            actorLogin?: string;
+            /** @description UserID is the account that it is about; absent where it is about none. */
+            userId?: string;
+            userLogin?: string;
+            /** @description Object is what it was done to, such as "user 17". */
+            object?: string;
+            address?: string;
+            /** @description Detail in the action's own words. */
+            detail?: string;
+        };
+        EventPage: {
+            items: components["schemas"]["AccountEvent"][];
+            nextCursor?: string;
+        };
+        /** @description ManagedUser is an account as an administrator sees it. */
+        ManagedUser: {
+            id: string;
+            login: string;
+            name?: string;
+            /** @enum {string} */
+            role: "admin" | "user";
+            /** @description Phone in E.164. */
+            phone?: string;
+            hasPassword: boolean;
+            totp: boolean;
+            /**
+             * @description State is active, disabled, or deleted: then all of it is erased at eraseAt.
+             * @enum {string}
+             */
+            state: "active" | "disabled" | "deleted";
+            createdAt: string;
+            seenAt?: string;
+            eraseAt?: string;
+            groups: string[];
+        };
+        UserPage: {
+            items: components["schemas"]["ManagedUser"][];
+            nextCursor?: string;
+        };
+        CreateUserRequest: {
+            login: string;
+            name?: string;
+            /**
+             * @default user
+             * @enum {string}
+             */
+            role: "admin" | "user";
+            phone?: string;
+            /** @description Password; absent: a one-time link to set one comes back. */
+            password?: string;
+        };
+        CreatedUser: {
+            user: components["schemas"]["ManagedUser"];
+            /** @description Link is the path of a page where the person sets a password, once. */
+            link?: string;
+            /** @description LinkExpiresAt is when it stops working. */
+            linkExpiresAt?: string;
+        };
+        ManageUserRequest: {
+            /**
+             * @description Role is the new role; absent keeps it.
+             * @enum {string}
+             */
+            role?: "admin" | "user";
+            /**
+             * @description State: active, disabled, or deleted. A deleted account is erased when its grace period is over.
+             * @enum {string}
+             */
+            state?: "active" | "disabled" | "deleted";
+            /** @description Name is the new name; absent keeps it, "" takes it away. */
+            name?: string;
+        };
+        /** @description OneTimeLink is a page's path with a token after the #, which no server sees before the page sends it. */
+        OneTimeLink: {
+            link: string;
+            expiresAt: string;
+        };
+        Invite: {
+            id: string;
+            /** @enum {string} */
+            role: "admin" | "user";
+            note?: string;
+            createdAt: string;
+            expiresAt: string;
+        };
+        InviteList: {
+            items: components["schemas"]["Invite"][];
+        };
+        CreateInviteRequest: {
+            /**
+             * @default user
+             * @enum {string}
+             */
+            role: "admin" | "user";
+            /** @description Note says whom it is for. */
+            note?: string;
+            /**
+             * Format: int64
+             * @description ExpiresIn days it stops working.
+             * @default 7
+             */
+            expiresIn: number;
+        };
+        NewInvite: {
+            invite: components["schemas"]["Invite"];
+            /** @description Link as in OneTimeLink. */
+            link: string;
+        };
+        Group: {
+            id: string;
+            name: string;
+            members: components["schemas"]["User"][];
+        };
+        GroupList: {
+            items: components["schemas"]["Group"][];
+        };
+        CreateGroupRequest: {
+            name: string;
+        };
+        /** @description Policy says who may make an account. SignInMethod is a way in, as an administrator sees it. */
+        SignInMethod: {
+            /** @description Name: password, sms, passkey, or that of a provider. */
+            name: string;
+            /** @description Title of a provider. */
+            title?: string;
+            /** @description Ready: the settings have what it needs. */
+            ready: boolean;
+            /** @description On: an administrator has not turned it off. */
+            on: boolean;
+        };
+        SignInMethodList: {
+            items: components["schemas"]["SignInMethod"][];
+        };
+        TurnMethodRequest: {
+            on: boolean;
+        };
+        Policy: {
+            /** @enum {string} */
+            registration: "closed" | "invite" | "sms" | "open";
         };
     };
     responses: {
@@ -1188,6 +2512,80 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    listStorage: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoragePage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDriveOf: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriveUse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setQuota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetQuotaRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriveUse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     putContent: {
         parameters: {
             query: {
@@ -1487,7 +2885,28 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    openSession: {
+    signInMethods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInMethods"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    sendCode: {
         parameters: {
             query?: never;
             header?: never;
@@ -1496,7 +2915,78 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginRequest"];
+                "application/json": components["schemas"]["CodeRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentCode"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    smsLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SMSLoginRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    beginPasskeyLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ceremony"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterRequest"];
             };
         };
         responses: {
@@ -1512,7 +3002,739 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    openLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Link"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    openSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    startProvider: {
+        parameters: {
+            query?: {
+                /** @description Next is the page of ours to come back to. */
+                next?: string;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    finishProvider: {
+        parameters: {
+            query?: {
+                code?: string;
+                state?: string;
+                error?: string;
+            };
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    updateMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAccountRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SureRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    sendPhoneCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentCode"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setPhone: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PhoneRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    confirmTOTP: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TOTPRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    beginTOTP: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SureRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TOTPSecret"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endTOTP: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SureRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    newRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SureRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPasskeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addPasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddPasskeyRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    beginPasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SureRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ceremony"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    removePasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    renamePasskey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NameRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endOtherSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    nameSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NameRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessKeyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAccessKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewAccessKey"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listIdentities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    linkIdentity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkProviderRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redirect"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    unlinkIdentity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMyEvents: {
+        parameters: {
+            query?: {
+                /** @description Action, or its beginning up to a dot, as "signin.". */
+                action?: string;
+                /** @description UserID is the actor or the object. */
+                userId?: string;
+                /** @description Since and until are times (RFC 3339). */
+                since?: string;
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    whoAmI: {
         parameters: {
             query?: never;
             header?: never;
@@ -1548,6 +3770,571 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                /** @description Query is the beginning of a login, a name or a phone. */
+                query?: string;
+                state?: "active" | "disabled" | "deleted";
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateUserRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedUser"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManagedUser"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    manageUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManageUserRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManagedUser"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resetUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneTimeLink"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    clearUserTOTP: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    endUserSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listInvites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createInvite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInviteRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewInvite"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteInvite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listGroups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateGroupRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    renameGroup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NameRequest"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    addMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    removeMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    setPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Policy"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMethods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInMethodList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    turnMethod: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TurnMethodRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInMethodList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description Action, or its beginning up to a dot, as "signin.". */
+                action?: string;
+                /** @description UserID is the actor or the object. */
+                userId?: string;
+                /** @description Since and until are times (RFC 3339). */
+                since?: string;
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportEvents: {
+        parameters: {
+            query?: {
+                action?: string;
+                userId?: string;
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
             };
             default: components["responses"]["Problem"];
         };
