@@ -15,9 +15,11 @@ import (
 func adminCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "admin",
-		Short: say(text{"Look after an installation of several processes", "管理多进程部署"}),
+		Short: say(text{"Look after an installation: its accounts, its settings, its commit log", "管理整个部署：账号、设置、提交日志"}),
 	}
-	cmd.AddCommand(configCommand(), topicsCommand(), deadLettersCommand())
+	cmd.AddCommand(
+		userCommand(), groupCommand(), registrationCommand(), methodsCommand(), usageCommand(), eventsCommand(), configCommand(), topicsCommand(), deadLettersCommand(),
+	)
 	return cmd
 }
 
