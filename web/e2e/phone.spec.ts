@@ -1,28 +1,21 @@
-import type { Page } from '@playwright/test';
-import { chooseFiles, createFolder, expect, fresh, openFolder, row, signIn, test, text } from './support';
+import {
+  chooseFiles,
+  createFolder,
+  expect,
+  expectNoOverflow,
+  fresh,
+  openFolder,
+  row,
+  signIn,
+  test,
+  text,
+} from './support';
 
 test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
 
-async function expectNoOverflow(page: Page): Promise<void> {
-  const wide = await page.evaluate(() => {
-    const width = document.documentElement.clientWidth;
-    // What scrolls within itself on purpose, such as the breadcrumbs, does not widen the page.
-    const clipped = (element: Element | null): boolean =>
-      element !== null && (getComputedStyle(element).overflowX !== 'visible' || clipped(element.parentElement));
-    return [...document.querySelectorAll('body *')]
-      .filter((element) => {
-        const box = element.getBoundingClientRect();
-        return box.width > 0 && box.right > width + 1 && !clipped(element.parentElement);
-      })
-      .map((element) => element.outerHTML.slice(0, 120));
-  });
-  expect(wide).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
-}
-
 test('the drive fits a phone', async ({ page }) => {
   await page.goto('/signin');
-  await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
   await expectNoOverflow(page);
   await signIn(page);
   await expectNoOverflow(page);
@@ -56,4 +49,32 @@ test('the drive fits a phone', async ({ page }) => {
   await page.getByRole('link', { name: 'Trash' }).tap();
   await expect(page.getByRole('heading', { name: 'Trash', level: 1 })).toBeVisible();
   await expectNoOverflow(page);
+});
+
+// The smallest phones that are still sold.
+test.describe('on 360 px', () => {
+  test.use({ viewport: { width: 360, height: 740 } });
+
+  for (const address of [
+    '/account',
+    '/account/security',
+    '/account/sessions',
+    '/account/keys',
+    '/account/activity',
+    '/account/data',
+    '/admin/users',
+    '/admin/invites',
+    '/admin/groups',
+    '/admin/storage',
+    '/admin/policy',
+    '/admin/events',
+  ]) {
+    test(`${address} fits`, async ({ page }) => {
+      await signIn(page);
+      await page.goto(address);
+      await expect(page.getByRole('heading', { level: 2 }).first()).toBeVisible();
+      await expect(page.locator('[aria-busy]')).toHaveCount(0);
+      await expectNoOverflow(page);
+    });
+  }
 });

@@ -25,13 +25,13 @@ test('a reader signs in, keeps files, changes their mind, and signs out', async 
     await expect(page).toHaveURL(/\/signin\?next=%2Ffiles%2Fsomewhere/);
     await page.getByLabel('Login').fill('admin');
     await page.getByRole('textbox', { name: 'Password' }).fill(`not ${password()}`);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await expect(page.getByRole('alert')).toHaveText('The login or the password is wrong.');
   });
 
   await test.step('the right one leads on to where the reader wanted to be', async () => {
     await page.getByRole('textbox', { name: 'Password' }).fill(password());
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await expect(page).toHaveURL(/\/files\/somewhere$/);
     await expect(page.getByRole('heading', { name: 'This folder does not exist' })).toBeVisible();
     await page.getByRole('link', { name: 'All files' }).click();
@@ -251,7 +251,7 @@ test('a session that ends leads to the sign-in and back', async ({ page }) => {
   await expect(page.getByText('Your session ended.')).toBeVisible();
   await page.getByLabel('Login').fill('admin');
   await page.getByRole('textbox', { name: 'Password' }).fill(password());
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await expect(page.getByRole('heading', { name: folder })).toBeVisible();
 });
 

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { test as base, expect, type Locator, type Page } from '@playwright/test';
+import {
+  test as base,
+  expect,
+  request,
+  type APIRequestContext,
+  type APIResponse,
+  type Locator,
+  type Page,
+} from '@playwright/test';
 
 /** The story's page: it fails when the page breaks its own Content-Security-Policy or throws. */
 export const test = base.extend({
@@ -26,10 +34,74 @@ export function password(): string {
 
 export async function signIn(page: Page, address = '/'): Promise<void> {
   await page.goto(address);
-  await page.getByLabel('Login').fill('admin');
-  await page.getByRole('textbox', { name: 'Password' }).fill(password());
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await fillSignIn(page, { login: 'admin', password: password() });
   await expect(page.getByRole('heading', { name: 'My files' })).toBeVisible();
+}
+
+export interface Credentials {
+  login: string;
+  password: string;
+}
+
+export async function fillSignIn(page: Page, { login, password: secret }: Credentials): Promise<void> {
+  await page.getByLabel('Login').fill(login);
+  await page.getByRole('textbox', { name: 'Password' }).fill(secret);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+}
+
+export async function signOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: /^Account:/ }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await expect(page).toHaveURL(/\/signin/);
+}
+
+/** Asks as the administrator, in a request that a page of the drive's own could make. */
+async function administrate(ask: (administrator: APIRequestContext) => Promise<APIResponse>): Promise<void> {
+  const extraHTTPHeaders = { 'Gopan-Client': 'web', Origin: address() };
+  const administrator = await request.newContext({ baseURL: address(), extraHTTPHeaders });
+  const entered = await administrator.post('/api/v1/auth/session', { data: { login: 'admin', password: password() } });
+  expect(entered.status()).toBe(200);
+  expect((await ask(administrator)).status()).toBe(200);
+  await administrator.dispose();
+}
+
+/** An account that no other test uses. */
+export async function newAccount(name: string): Promise<Credentials> {
+  const made = {
+    login: fresh(name).replaceAll(' ', '-').toLowerCase(),
+    password: randomBytes(12).toString('base64url'),
+  };
+  await administrate((administrator) => administrator.post('/api/v1/admin/users', { data: made }));
+  return made;
+}
+
+/** Decides who may make an account. */
+export async function setRegistration(registration: 'closed' | 'invite' | 'sms' | 'open'): Promise<void> {
+  await administrate((administrator) => administrator.put('/api/v1/admin/policy', { data: { registration } }));
+}
+
+export function address(): string {
+  const value = process.env.GOPAN_URL;
+  if (!value) throw new Error('GOPAN_URL says where the Gopan under test is');
+  return value;
+}
+
+/** The page is not wider than the window. */
+export async function expectNoOverflow(page: Page): Promise<void> {
+  const wide = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    // What scrolls within itself on purpose, such as the breadcrumbs, does not widen the page.
+    const clipped = (element: Element | null): boolean =>
+      element !== null && (getComputedStyle(element).overflowX !== 'visible' || clipped(element.parentElement));
+    return [...document.querySelectorAll('body *')]
+      .filter((element) => {
+        const box = element.getBoundingClientRect();
+        return box.width > 0 && box.right > width + 1 && !clipped(element.parentElement);
+      })
+      .map((element) => element.outerHTML.slice(0, 120));
+  });
+  expect(wide).toEqual([]);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
 }
 
 /** A name that no other run has used. */

@@ -1,4 +1,4 @@
-import { Button, Center, Loader } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { IconCloudOff } from '@tabler/icons-react';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -6,6 +6,7 @@ import { Navigate, Outlet, useLocation } from 'react-router';
 import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
 import { problemLine } from '../app/notices';
+import { PageLoader } from '../app/PageLoader';
 import { useMe } from './session';
 
 // Signed in once: then a missing session means that it ended, and the sign-in page says so.
@@ -42,9 +43,5 @@ export function RequireSession() {
       </Message>
     );
   }
-  return (
-    <Center h="100dvh">
-      <Loader aria-label={t('common.loading')} />
-    </Center>
-  );
+  return <PageLoader />;
 }

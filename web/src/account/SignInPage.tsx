@@ -1,84 +1,75 @@
-import { Alert, Button, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
-import { useForm } from '@mantine/form';
-import { IconAlertCircle } from '@tabler/icons-react';
-import { useEffect, useRef } from 'react';
+import { Alert, Anchor, Button, Tabs, Text } from '@mantine/core';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Navigate, useSearchParams } from 'react-router';
-import { toProblem } from '../api/problem';
-import { LanguageMenu } from '../app/LanguageMenu';
-import { Logo } from '../app/Logo';
-import { problemLine } from '../app/notices';
-import { ThemeMenu } from '../app/ThemeMenu';
+import { Link, Navigate, useSearchParams } from 'react-router';
 import { usePageTitle } from '../app/usePageTitle';
+import { useSignInMethods } from './methods';
 import { safeNext } from './next';
-import { useMe, useSignIn } from './session';
-import classes from './SignInPage.module.css';
+import { OtherWays } from './OtherWays';
+import { PasswordForm } from './PasswordForm';
+import { useMe } from './session';
+import { SignInFrame } from './SignInFrame';
+import { SmsForm } from './SmsForm';
 
+/** Every way in that this drive offers. */
 export function SignInPage() {
   const { t } = useTranslation();
   const [search] = useSearchParams();
+  const [chosen, setChosen] = useState(search.get('way'));
+  const [anyway, setAnyway] = useState(false);
   const me = useMe();
-  const signIn = useSignIn();
-  const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
-  const form = useForm({
-    mode: 'uncontrolled',
-    initialValues: { login: '', password: '' },
-    validate: {
-      login: (value) => (value.trim() === '' ? t('signIn.loginNeeded') : null),
-      password: (value) => (value === '' ? t('signIn.passwordNeeded') : null),
-    },
-  });
+  const { data: methods } = useSignInMethods();
+  // Administrators can use theirs in any case.
+  const passwordOff = methods?.password === false && !anyway;
+  const bySms = methods?.sms ?? false;
+  const way = bySms && (chosen === 'sms' || (chosen === null && passwordOff)) ? 'sms' : 'password';
+  const next = safeNext(search.get('next'));
   usePageTitle(t('signIn.title'));
 
-  if (me.data) return <Navigate to={safeNext(search.get('next'))} replace />;
+  if (me.data) return <Navigate to={next} replace />;
 
-  const problem = signIn.error && toProblem(signIn.error);
   return (
-    <div className={classes.page}>
-      <main className={classes.main}>
-        <Paper className={classes.card} radius="lg">
-          <Stack gap="xs" align="center" mb="lg">
-            <Logo size={56} />
-            <Title order={1}>{t('app.name')}</Title>
-            <Text c="dimmed">{t('signIn.tagline')}</Text>
-          </Stack>
-          <form onSubmit={form.onSubmit((values) => signIn.mutate(values))} noValidate>
-            <Stack>
-              {search.has('expired') && !problem && <Alert color="lagoon">{t('signIn.expired')}</Alert>}
-              {problem && (
-                <Alert color="red" icon={<IconAlertCircle />} role="alert">
-                  {problem.status === 401 ? t('signIn.wrong') : problemLine(problem)}
-                </Alert>
-              )}
-              <TextInput
-                label={t('signIn.login')}
-                ref={first}
-                autoComplete="username"
-                autoCapitalize="none"
-                spellCheck={false}
-                size="md"
-                key={form.key('login')}
-                {...form.getInputProps('login')}
-              />
-              <PasswordInput
-                label={t('signIn.password')}
-                autoComplete="current-password"
-                size="md"
-                key={form.key('password')}
-                {...form.getInputProps('password')}
-              />
-              <Button type="submit" size="md" mt="xs" loading={signIn.isPending}>
-                {t('signIn.submit')}
-              </Button>
-            </Stack>
-          </form>
-        </Paper>
-      </main>
-      <footer className={classes.footer}>
-        <LanguageMenu />
-        <ThemeMenu />
-      </footer>
-    </div>
+    <SignInFrame>
+      {search.has('problem') ? (
+        <Alert color="red" role="alert" mb="md">
+          {t(`problems.${search.get('problem') ?? ''}`, t('signIn.failed'))}
+        </Alert>
+      ) : (
+        search.has('expired') && (
+          <Alert color="lagoon" mb="md">
+            {t('signIn.expired')}
+          </Alert>
+        )
+      )}
+      {bySms && (
+        <Tabs id="ways" value={way} onChange={setChosen}>
+          <Tabs.List grow mb="lg" aria-label={t('signIn.ways')}>
+            <Tabs.Tab value="password">{t('signIn.byPassword')}</Tabs.Tab>
+            <Tabs.Tab value="sms">{t('signIn.bySms')}</Tabs.Tab>
+          </Tabs.List>
+        </Tabs>
+      )}
+      {/* Not in the Tabs: what was typed before they came stays. */}
+      <div {...(bySms && { role: 'tabpanel', id: `ways-panel-${way}`, 'aria-labelledby': `ways-tab-${way}` })}>
+        {passwordOff && way === 'password' ? (
+          <Button variant="subtle" size="compact-sm" fullWidth onClick={() => setAnyway(true)}>
+            {t('signIn.passwordAnyway')}
+          </Button>
+        ) : methods?.sms && way === 'sms' ? (
+          <SmsForm registers={methods.registration === 'sms' || methods.registration === 'open'} />
+        ) : (
+          <PasswordForm />
+        )}
+      </div>
+      {methods && <OtherWays methods={methods} next={next} />}
+      {methods?.registration === 'open' && methods.password && (
+        <Text size="sm" ta="center" mt="lg">
+          {t('signIn.noAccount')}{' '}
+          <Anchor component={Link} to="/register" inherit>
+            {t('register.title')}
+          </Anchor>
+        </Text>
+      )}
+    </SignInFrame>
   );
 }

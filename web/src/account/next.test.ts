@@ -11,6 +11,7 @@ it.each([
   ['https://evil.example', '/files'],
   ['javascript:alert(1)', '/files'],
   ['/signin?next=/signin', '/files'],
+  ['/sign-in?next=/x', '/files'],
 ])('%j leads to %s', (next, to) => {
   expect(safeNext(next)).toBe(to);
 });

@@ -1,5 +1,5 @@
 /** Where to go after signing in: only ever a page of ours, whatever the address says. */
 export function safeNext(next: string | null): string {
-  if (next === null || !/^\/(?![/\\])/.test(next) || next.startsWith('/signin')) return '/files';
+  if (next === null || !/^\/(?![/\\])/.test(next) || /^\/sign-?in\b/.test(next)) return '/files';
   return next;
 }

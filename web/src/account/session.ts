@@ -1,18 +1,15 @@
 import { hashKey, useMutation, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
-import { api, body, type User } from '../api/client';
+import { api, body, type Account } from '../api/client';
 import { Problem } from '../api/problem';
-
-export const accountKeys = {
-  me: ['account', 'me'] as const,
-  drive: ['account', 'drive'] as const,
-};
+import type { components } from '../api/schema.gen';
+import { accountKeys } from './keys';
 
 /** Who is signed in; null for nobody. */
 export function useMe() {
   return useQuery({ queryKey: accountKeys.me, queryFn: fetchMe, staleTime: 60_000 });
 }
 
-async function fetchMe(): Promise<User | null> {
+async function fetchMe(): Promise<Account | null> {
   try {
     return body(await api.GET('/api/v1/me'));
   } catch (error) {
@@ -22,7 +19,7 @@ async function fetchMe(): Promise<User | null> {
 }
 
 /** The account on screen. Only for components below RequireSession. */
-export function useSessionUser(): User {
+export function useSessionUser(): Account {
   const { data } = useMe();
   if (!data) throw new Error('no session');
   return data;
@@ -38,18 +35,20 @@ function forgetData(queries: QueryClient): void {
   queries.removeQueries({ predicate: (query) => query.queryHash !== hashKey(accountKeys.me) });
 }
 
+export type Credentials = components['schemas']['SessionRequest'];
+
+/** Signs in, in whichever way, and makes the page the account's. */
+export async function enterSession(queries: QueryClient, credentials: Credentials): Promise<void> {
+  await api.POST('/api/v1/auth/session', { body: credentials });
+  const account = await fetchMe();
+  forgetData(queries);
+  queries.setQueryData(accountKeys.me, account);
+}
+
+/** The same for a form; an account that asks for a second factor answers with the code totp_required. */
 export function useSignIn() {
   const queries = useQueryClient();
-  return useMutation({
-    mutationFn: async (credentials: { login: string; password: string }) => {
-      await api.POST('/api/v1/auth/session', { body: credentials });
-      return fetchMe();
-    },
-    onSuccess: (user) => {
-      forgetData(queries);
-      queries.setQueryData(accountKeys.me, user);
-    },
-  });
+  return useMutation({ mutationFn: (credentials: Credentials) => enterSession(queries, credentials) });
 }
 
 export function useSignOut() {

@@ -1,9 +1,10 @@
 import { AppShell, Burger, Group, NavLink, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconFolders, IconTrash } from '@tabler/icons-react';
+import { IconFolders, IconShieldLock, IconTrash } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 import { Link, Outlet, useLocation } from 'react-router';
 import { QuotaBar } from '../account/QuotaBar';
+import { useSessionUser } from '../account/session';
 import { UploadPanel } from '../uploads/UploadPanel';
 import { AccountMenu } from './AccountMenu';
 import { Logo } from './Logo';
@@ -14,9 +15,11 @@ export function Shell() {
   const { t } = useTranslation();
   const [opened, { toggle, close }] = useDisclosure(false);
   const { pathname } = useLocation();
+  const { role } = useSessionUser();
   const pages = [
     { to: '/files', label: t('app.files'), icon: IconFolders },
     { to: '/trash', label: t('app.trash'), icon: IconTrash },
+    ...(role === 'admin' ? [{ to: '/admin', label: t('admin.title'), icon: IconShieldLock }] : []),
   ];
   return (
     <AppShell
@@ -67,7 +70,7 @@ export function Shell() {
         <div className={classes.quota}>
           <QuotaBar />
         </div>
-        <AccountMenu />
+        <AccountMenu onLeave={close} />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1} className={classes.main}>
         <Outlet />

@@ -3,7 +3,7 @@ import { notifications } from '@mantine/notifications';
 import { IconAlertTriangle, IconCheck } from '@tabler/icons-react';
 import i18next from 'i18next';
 import type { Problem } from '../api/problem';
-import { toProblem } from '../api/problem';
+import { endsSession, toProblem } from '../api/problem';
 
 /** What went wrong in the reader's words: ours for a code that we know, else the server's own. */
 export function problemText(problem: Problem): string {
@@ -18,8 +18,8 @@ export function problemLine(problem: Problem): string {
 
 /** Shows a failure. A session's end shows itself: the page leads to the sign-in. */
 export function noticeProblem(title: string, error: unknown): void {
+  if (endsSession(error)) return;
   const problem = toProblem(error);
-  if (problem.status === 401) return;
   notifications.show({
     color: 'red',
     icon: <IconAlertTriangle size={18} />,

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQueryClient, type InfiniteData, type QueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { accountKeys } from '../account/session';
+import { accountKeys } from '../account/keys';
 import { api, body, type Node, type NodePage } from '../api/client';
 
 export type SortKey = 'name' | 'size' | 'modified';

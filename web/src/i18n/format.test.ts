@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatDuration, formatMoment, formatRate, formatSize } from './format';
+import { formatDuration, formatMoment, formatMomentAndTime, formatRate, formatSize } from './format';
 
 describe('sizes', () => {
   it.each([
@@ -53,7 +53,14 @@ describe('moments', () => {
     expect(formatMoment(new Date(2026, 10, 23, 9, 5).toISOString(), 'zh-CN', now)).toBe('2026年11月23日');
   });
 
+  it('in a log show the day and the time', () => {
+    const at = new Date(2026, 10, 24, 9, 5).toISOString();
+    expect(formatMomentAndTime(at, 'en').replaceAll('\u202f', ' ')).toBe('Nov 24, 2026, 9:05 AM');
+    expect(formatMomentAndTime(at, 'zh-CN')).toBe('2026年11月24日 09:05');
+  });
+
   it('that are none show nothing', () => {
     expect(formatMoment('', 'en', now)).toBe('');
+    expect(formatMomentAndTime('', 'en')).toBe('');
   });
 });

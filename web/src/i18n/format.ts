@@ -44,6 +44,13 @@ export function formatMoment(iso: string, language: string, now: Date = new Date
   return new Intl.DateTimeFormat(language, { year: 'numeric', month: 'short', day: 'numeric' }).format(date);
 }
 
+/** A day and a time of day, for what happened at a moment: "Nov 24, 2026, 9:05 AM". */
+export function formatMomentAndTime(iso: string, language: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return '';
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(date);
+}
+
 /** A moment in full, for tooltips. */
 export function formatMomentFully(iso: string, language: string): string {
   const date = new Date(iso);
@@ -60,6 +67,7 @@ export function useFormat() {
     rate: (bytesPerSecond: number) => formatRate(bytesPerSecond, language),
     duration: (seconds: number) => formatDuration(seconds, language),
     moment: (iso: string) => formatMoment(iso, language),
+    momentAndTime: (iso: string) => formatMomentAndTime(iso, language),
     momentFully: (iso: string) => formatMomentFully(iso, language),
   };
 }

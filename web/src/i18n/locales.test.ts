@@ -63,6 +63,9 @@ it('every text that the components ask for is there, and every text is asked for
   // Keys that are put together: a page of keys by their last part.
   const composed = [
     'problems.',
+    'events.',
+    'kinds.',
+    'policy.',
     'name.',
     'uploads.state.',
     'app.light',

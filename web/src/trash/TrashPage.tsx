@@ -7,7 +7,7 @@ import { toProblem } from '../api/problem';
 import { Message } from '../app/Message';
 import { problemLine } from '../app/notices';
 import { usePageTitle } from '../app/usePageTitle';
-import { ConfirmDialog } from './ConfirmDialog';
+import { ConfirmDialog } from '../app/ConfirmDialog';
 import { isParentGone, useEmptyTrash, usePurge, useRestore, useTrash } from './queries';
 import { RestoreDialog } from './RestoreDialog';
 import classes from './TrashPage.module.css';

@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { accountKeys } from '../account/session';
+import { accountKeys } from '../account/keys';
 import { api, body, type Node } from '../api/client';
 import { Problem } from '../api/problem';
 import { noticeDone, noticeProblem } from '../app/notices';

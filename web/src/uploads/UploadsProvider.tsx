@@ -1,7 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, use, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { accountKeys, forgetSession, useMe } from '../account/session';
+import { accountKeys } from '../account/keys';
+import { forgetSession, useMe } from '../account/session';
 import { api } from '../api/client';
 import { noticeProblem } from '../app/notices';
 import { joinPath, parentPath } from '../explorer/path';
