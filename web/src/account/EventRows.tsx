@@ -25,14 +25,14 @@ export function EventRows({ query, actors }: EventRowsProps) {
       items={items}
       empty={t('events.empty')}
       keyOf={(event) => event.id}
-      row={({ action, at, actorLogin, object, address, detail }) => (
+      row={({ action, at, actorLogin, userLogin, object, address, detail }) => (
         <RowText
           icon={
             refused.has(action) ? <IconAlertTriangle size={20} stroke={1.7} /> : <IconHistory size={20} stroke={1.7} />
           }
           title={actionText(action)}
           lines={[
-            join(actors && actorLogin, actors && object, detail),
+            join(actors && actorLogin, actors && (userLogin ? userLogin !== actorLogin && userLogin : object), detail),
             <span key="at" title={format.momentFully(at)}>
               {join(format.momentAndTime(at), address)}
             </span>,
