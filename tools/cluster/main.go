@@ -34,7 +34,7 @@ func run(args []string) error {
 	root := flags.String("root", ".", "folder of the sources")
 	dir := flags.String("dir", "", "folder of data and logs; .cluster in the sources if empty")
 	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: cluster [-root DIR] [-dir DIR] up|down|status|env [COMPONENT...] | campaign [-seed N] [-duration D] [-clients N]\n\ncomponents, in the order of their start: %s\n\n",
+		fmt.Fprintf(flags.Output(), "usage: cluster [-root DIR] [-dir DIR] up|down|status|env [COMPONENT...] | campaign [-seed N] [-duration D] [-clients N] [-kafka-outage D] [-only FAULT,...]\n\ncomponents, in the order of their start: %s\n\n",
 			strings.Join(servers.Names(), ", "))
 		flags.PrintDefaults()
 	}
@@ -78,9 +78,14 @@ func runCampaign(root, dir string, args []string) error {
 	flags := flag.NewFlagSet("cluster campaign", flag.ContinueOnError)
 	flags.Uint64Var(&o.Seed, "seed", 1, "of everything that is chosen by chance")
 	flags.DurationVar(&o.Duration, "duration", 2*time.Minute, "how long to break things")
+	flags.DurationVar(&o.KafkaOutage, "kafka-outage", 0, "how long all of Kafka is gone before other things break")
+	only := flags.String("only", "", "faults to choose from, by the beginnings of their names, separated by commas: cut off mysql,part")
 	flags.IntVar(&o.Clients, "clients", 8, "how many write and read meanwhile")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *only != "" {
+		o.Only = strings.Split(*only, ",")
 	}
 	c, err := servers.Open(root, dir)
 	if err != nil {

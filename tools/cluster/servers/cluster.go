@@ -133,6 +133,15 @@ func (c *Cluster) script(ctx context.Context, name string, args ...string) (stri
 func (c *Cluster) Up(ctx context.Context, w io.Writer, chosen ...string) error {
 	for _, comp := range selected(chosen) {
 		began := time.Now()
+		nodes, err := c.Nodes(comp.name)
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if err := n.Mend(); err != nil {
+				return err
+			}
+		}
 		if err := comp.up(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w (logs are in %s)", comp.name, err, c.path(comp.name))
 		}
@@ -205,6 +214,40 @@ func (c *Cluster) Fsck(ctx context.Context) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.root, "bin", "gopan"), "fsck", "--read-data", "--json", "--config", c.path("gopan", "gopan.yaml"))
 	cmd.Env, cmd.Stderr = append(os.Environ(), env...), os.Stderr
 	return cmd.Output()
+}
+
+// PeerPorts are those by which nodes of a component talk to one another and clients do not; none if they are the same.
+func (c *Cluster) PeerPorts(component string) []int {
+	names := map[string]string{"mysql": "mysql/group/", "kafka": "kafka/controller/", "etcd": "etcd/peer/", "redis": "redis/"}
+	var all []int
+	for name, port := range c.ports {
+		if names[component] != "" && strings.HasPrefix(name, names[component]) {
+			if component == "redis" {
+				port += redisBus
+			}
+			all = append(all, port)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Metrics are what each process of the drive tells of itself.
+func (c *Cluster) Metrics(ctx context.Context) ([][]byte, error) {
+	nodes, err := c.Nodes("gopan")
+	var all [][]byte
+	for _, n := range nodes {
+		a, err := c.address("gopan/http/" + n.Name)
+		if err != nil {
+			return nil, err
+		}
+		text, err := httpGet(ctx, "http://"+a+"/metrics")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, err
 }
 
 // PrintEnv prints the variables of what is up, for a shell.

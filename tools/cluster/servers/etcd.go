@@ -70,22 +70,36 @@ func httpOK(ctx context.Context, url string) error { return httpStatus(ctx, url,
 
 // httpStatus fails unless a GET is answered with one of these.
 func httpStatus(ctx context.Context, url string, want ...int) error {
+	status, body, err := ask(ctx, url)
+	if err == nil && !slices.Contains(want, status) {
+		err = fmt.Errorf("%s: %d: %.1000s", url, status, body)
+	}
+	return err
+}
+
+// httpGet gives the body of an answer of 200.
+func httpGet(ctx context.Context, url string) ([]byte, error) {
+	status, body, err := ask(ctx, url)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s: %d: %.1000s", url, status, body)
+	}
+	return body, err
+}
+
+func ask(ctx context.Context, url string) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if err == nil && !slices.Contains(want, resp.StatusCode) {
-		err = fmt.Errorf("%s: %s: %s", url, resp.Status, body)
-	}
-	return err
+	body, err = io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	return resp.StatusCode, body, err
 }
 
 func etcdEnv(c *Cluster) map[string]string {

@@ -263,13 +263,25 @@ func formGroup(ctx context.Context, nodes []*mysqlNode) error {
 			return err
 		}
 	}
+	// All of them have to see all: one that was cut off believes for some seconds that it is a member, when the others have
+	// expelled it or are about to.
 	for _, n := range nodes {
-		err := n.wait(ctx, time.Minute, func(ctx context.Context) error {
+		err := n.wait(ctx, 2*time.Minute, func(ctx context.Context) error {
 			state, err := n.state(ctx)
-			if err == nil && state != "ONLINE" {
-				err = fmt.Errorf("it is %s in the group", state)
+			if err == nil && (state == "OFFLINE" || state == "ERROR") {
+				err = errors.Join(fmt.Errorf("it is %s in the group", state), n.join(ctx, string(password), false))
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			var online int
+			if err := n.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE member_state = 'ONLINE'").Scan(&online); err != nil {
+				return err
+			}
+			if online < len(nodes) {
+				return fmt.Errorf("it is %s in the group, and sees %d of %d nodes in it", state, online, len(nodes))
+			}
+			return nil
 		})
 		if err != nil {
 			return err

@@ -82,6 +82,14 @@ func (n *Node) start(env []string, command string, args ...string) error {
 	cmd := exec.Command(command, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = n.Dir, log, log, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if dir, err := n.group(); err == nil && os.MkdirAll(dir, 0o755) == nil {
+		group, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		defer group.Close()
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
+	} // else it cannot be cut off, which CanCut says
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -98,12 +106,15 @@ const stopPatience = 20 * time.Second
 
 // Stop ends the process, and the others of its session.
 func (n *Node) Stop() error {
+	defer n.dropGroup()
 	pid := n.PID()
 	if pid == 0 {
 		return nil
 	}
-	// A stopped process (SIGSTOP) does not hear of its end.
-	_ = syscall.Kill(-pid, syscall.SIGCONT)
+	// A stopped process (SIGSTOP) does not hear of its end, and one that is cut off takes its time.
+	if err := n.Mend(); err != nil {
+		return err
+	}
 	if err := syscall.Kill(-pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}

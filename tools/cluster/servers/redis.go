@@ -14,6 +14,9 @@ import (
 // redisNodes are three masters, which have a third of the keys each, and a replica of each.
 const redisNodes = 6
 
+// redisBus is how far above its port a node listens to the others.
+const redisBus = 10000
+
 // redisComponent is a Redis Cluster.
 var redisComponent = component{name: "redis", up: redisUp, env: redisEnv}
 
