@@ -99,8 +99,8 @@ test-go: ## Go tests under the race detector
 	$(RACE) -C tools/cluster test -race -vet=off -timeout 15m ./...
 
 .PHONY: test-faults
-test-faults: ## tests in which the program is killed at each of its fault points
-	GOFLAGS=-tags=no_k8s,faults go test -vet=off -timeout 15m -run Killed ./cmd/gopan
+test-faults: ## kill the program at each of its fault points, and again and again under load; CAMPAIGN=10m SEED=7 for a longer one
+	GOFLAGS=-tags=no_k8s,faults go test -vet=off -timeout 1h -count=1 -v -run Killed ./cmd/gopan
 
 .PHONY: test-stores
 test-stores: ## Go tests of the object stores alone, against MinIO and a Versity gateway
