@@ -54,6 +54,19 @@ func (c *Crowd) Work(ctx context.Context) {
 	all.Wait()
 }
 
+// WorkFor works until some more requests have succeeded, or ctx ends.
+func (c *Crowd) WorkFor(ctx context.Context, requests int64) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		for want := c.Pulse.Count() + requests; c.Pulse.Count() < want && ctx.Err() == nil; {
+			rest(ctx, 10*time.Millisecond)
+		}
+		stop()
+	}()
+	c.Work(ctx)
+}
+
 // Finish reads all files once more, when everything runs again, and judges.
 func (c *Crowd) Finish(ctx context.Context) Report {
 	r := Report{Operations: map[string]int{}}
@@ -82,8 +95,8 @@ type Report struct {
 	Again int
 	// Lost are acknowledged writes of which nothing is there, Wrong all other answers that cannot be true.
 	Lost, Wrong int
-	// Histories of shared paths that were judged, the operations in them, and how many were too large to be judged in time.
-	Histories, Judged, Undecided int
+	// Histories of shared paths, the operations in them, how many histories cannot be, and how many took too long to be judged.
+	Histories, Judged, Impossible, Undecided int
 	// Slowest is the longest time that a request which succeeded in the end took with all its tries.
 	Slowest time.Duration
 	// Operations counts acknowledged ones by their kind.
@@ -133,8 +146,8 @@ func (r Report) String() string {
 	for i, kind := range slices.Sorted(maps.Keys(r.Operations)) {
 		fmt.Fprintf(&b, "%s%s %d", map[bool]string{true: "", false: ", "}[i == 0], kind, r.Operations[kind])
 	}
-	fmt.Fprintf(&b, "\nhistories of %d paths with several writers, %d operations: linearizable, except for %d that took too long to judge",
-		r.Histories, r.Judged, r.Undecided)
+	fmt.Fprintf(&b, "\nhistories of %d paths with several writers, %d operations: %d linearizable, %d not, %d took too long to judge",
+		r.Histories, r.Judged, r.Histories-r.Impossible-r.Undecided, r.Impossible, r.Undecided)
 	return b.String()
 }
 

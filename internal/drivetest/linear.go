@@ -3,6 +3,8 @@ package drivetest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strings"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -40,6 +42,38 @@ type result struct {
 	unknown bool
 	// vague: it took effect, and the answer tells no more; with missing, it may have been the one that took it away.
 	vague bool
+}
+
+// told writes a value without its fields that are zero, and the beginnings of digests.
+func told(what string, fields ...any) string {
+	var b strings.Builder
+	b.WriteString(what)
+	for i := 0; i+1 < len(fields); i += 2 {
+		switch v := fields[i+1].(type) {
+		case string:
+			if v != "" {
+				fmt.Fprintf(&b, " %s %.24s", fields[i], v)
+			}
+		case int64:
+			if v != 0 {
+				fmt.Fprintf(&b, " %s %d", fields[i], v)
+			}
+		case bool:
+			if v {
+				fmt.Fprintf(&b, " %s", fields[i])
+			}
+		}
+	}
+	return b.String()
+}
+
+func (d deed) String() string {
+	return told(string(d.kind), "of", d.id, "of", d.digest, "if-match", d.ifMatch, "if-none-match", d.ifNone)
+}
+
+func (r result) String() string {
+	return told("→", "digest", r.digest, "etag", r.etag, "id", r.id, "version", r.version, "created", r.created,
+		"missing", r.missing, "refused", r.refused, "unknown", r.unknown, "vague", r.vague)
 }
 
 // at is what is at a path. Fields of a file that nobody has been told yet are zero: whoever is told first tells the model.

@@ -1,12 +1,14 @@
 package drivetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -250,6 +252,7 @@ func (s *shared) judge(r *Report) {
 		switch porcupine.CheckOperationsTimeout(model, h, judgePatience) {
 		case porcupine.Illegal:
 			r.Wrong++
+			r.Impossible++
 			r.problem("%s: no order of what was done there explains what was answered\n%s", path, tell(h))
 		case porcupine.Unknown:
 			r.Undecided++
@@ -257,54 +260,31 @@ func (s *shared) judge(r *Report) {
 	}
 }
 
-// tell writes the shortest beginning of a history that cannot be, its last operations.
+// tell writes the end of the shortest beginning of a history that cannot be.
 func tell(h []porcupine.Operation) string {
 	h = slices.Clone(h)
-	slices.SortFunc(h, func(a, b porcupine.Operation) int { return compare(a.Return, b.Return) })
-	// What ends before a moment can be judged without what ends later, unless that was seen: then it is taken along, as
-	// something that may have happened.
-	bad, _ := slices.BinarySearchFunc(intsTo(len(h)), true, func(n int, _ bool) int {
-		if porcupine.CheckOperationsTimeout(model, until(h, n), judgePatience) == porcupine.Illegal {
-			return 0
-		}
-		return -1
+	slices.SortFunc(h, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	bad := sort.Search(len(h), func(n int) bool {
+		return porcupine.CheckOperationsTimeout(model, until(h, n), judgePatience) == porcupine.Illegal
 	})
 	out := ""
-	for _, o := range h[max(0, bad-15):min(bad+1, len(h))] {
-		out += fmt.Sprintf("  client %d, %.6f to %.6f: %+v → %+v\n", o.ClientId, seconds(o.Call), seconds(o.Return), o.Input, o.Output)
+	for _, o := range h[max(0, bad-15):bad] {
+		out += fmt.Sprintf("  client %d, from %.6f to %.6f s: %v %v\n", o.ClientId, seconds(o.Call), seconds(o.Return), o.Input, o.Output)
 	}
 	return out
 }
 
-// until are the first n operations of a history that is sorted by their ends, and those later ones that had begun by
-// then, without what they were answered.
+// until are the first n operations of a history that is sorted by their ends, and of the others the writes that had begun by
+// then: they may have had their effect.
 func until(h []porcupine.Operation, n int) []porcupine.Operation {
 	out := slices.Clone(h[:n])
 	for _, o := range h[n:] {
-		if n > 0 && o.Call < h[n-1].Return && o.Input.(deed).kind != reads {
+		if n > 0 && o.Call <= h[n-1].Return && o.Input.(deed).kind != reads {
 			o.Output, o.Return = result{unknown: true}, never
 			out = append(out, o)
 		}
 	}
 	return out
-}
-
-func intsTo(n int) []int {
-	all := make([]int, n+1)
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-func compare(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func seconds(ns int64) float64 { return float64(ns) / 1e9 }
