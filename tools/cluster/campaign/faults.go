@@ -49,12 +49,17 @@ func (f fault) String() string {
 // Of MySQL it is always the primary. It is expelled from the group 5 seconds after it was last heard of, and gives up by itself 8 seconds
 // after it lost the majority.
 var faults = []fault{
-	{way: kill, component: "gopan"}, {way: pause, component: "gopan"}, {way: cut, component: "gopan"}, {way: roll, component: "gopan", all: true},
-	{way: kill, component: "mysql"}, {way: cut, component: "mysql", least: 12 * time.Second}, {way: part, component: "mysql", least: 12 * time.Second},
-	{way: kill, component: "redis"}, {way: pause, component: "redis"}, {way: cut, component: "redis"}, {way: part, component: "redis", least: 4 * time.Second}, {way: kill, component: "redis", all: true},
-	{way: kill, component: "kafka"}, {way: pause, component: "kafka"}, {way: cut, component: "kafka", least: 6 * time.Second}, {way: part, component: "kafka", least: 6 * time.Second}, {way: kill, component: "kafka", all: true},
-	{way: kill, component: "minio"}, {way: pause, component: "minio"}, {way: cut, component: "minio"},
-	{way: kill, component: "etcd"}, {way: cut, component: "etcd"}, {way: part, component: "etcd"}, {way: kill, component: "etcd", all: true},
+	{way: kill, component: "gopan"}, {way: pause, component: "gopan"}, {way: cut, component: "gopan"},
+	{way: kill, component: "gopan", all: true}, {way: roll, component: "gopan", all: true},
+	{way: kill, component: "mysql"}, {way: kill, component: "mysql", all: true},
+	{way: cut, component: "mysql", least: 12 * time.Second}, {way: part, component: "mysql", least: 12 * time.Second},
+	{way: kill, component: "redis"}, {way: pause, component: "redis"}, {way: kill, component: "redis", all: true},
+	{way: cut, component: "redis", least: 4 * time.Second}, {way: part, component: "redis", least: 4 * time.Second},
+	{way: kill, component: "kafka"}, {way: pause, component: "kafka"}, {way: kill, component: "kafka", all: true},
+	{way: cut, component: "kafka", least: 6 * time.Second}, {way: part, component: "kafka", least: 6 * time.Second},
+	{way: kill, component: "minio"}, {way: pause, component: "minio"}, {way: kill, component: "minio", all: true}, {way: cut, component: "minio"},
+	{way: kill, component: "etcd"}, {way: kill, component: "etcd", all: true}, {way: cut, component: "etcd"}, {way: part, component: "etcd"},
+	{way: kill, component: "router"}, {way: kill, component: "traefik"},
 }
 
 // chosen are the faults to choose from. Where nodes cannot be cut off, it says so, and leaves that out.
@@ -102,7 +107,7 @@ func breakThings(ctx context.Context, c *servers.Cluster, o Options, p *drivetes
 		}
 		p.Begin()
 		name := nodes[0].Name
-		if len(nodes) > 1 {
+		if f.all {
 			name = ""
 		}
 		if f.way == roll {
@@ -158,18 +163,23 @@ func restart(ctx context.Context, c *servers.Cluster, nodes []*servers.Node) err
 	return nil
 }
 
-// victims are the nodes to be broken: of MySQL the one that takes writes.
+// victims are the nodes to be broken: of MySQL the one that takes writes, of Redis and etcd in two of three cases one that leads.
 func victims(ctx context.Context, c *servers.Cluster, f fault, rng *rand.Rand) ([]*servers.Node, error) {
-	if f.component == "mysql" {
-		n, err := c.Primary(ctx)
-		return []*servers.Node{n}, err
-	}
 	nodes, err := c.Nodes(f.component)
 	if err != nil || len(nodes) == 0 {
 		return nil, errors.Join(fmt.Errorf("nothing of %s was started", f.component), err)
 	}
 	if f.all {
 		return nodes, nil
+	}
+	if dice := rng.IntN(3); dice > 0 || f.component == "mysql" {
+		leaders, err := c.Leaders(ctx, f.component)
+		if err != nil {
+			return nil, err
+		}
+		if len(leaders) > 0 {
+			nodes = leaders
+		}
 	}
 	return []*servers.Node{nodes[rng.IntN(len(nodes))]}, nil
 }
