@@ -24,7 +24,7 @@ type Options struct {
 	// Seed of everything that is chosen by chance. When requests are answered is not, so the same seed is not the same run.
 	Seed    uint64
 	Clients int
-	// Large also writes contents of several blocks, up to 9 MiB.
+	// Large also writes contents of several blocks, up to 17 MiB.
 	Large bool
 }
 

@@ -39,13 +39,14 @@ func (c *client) makeFolder(ctx context.Context) {
 
 var isJSON = []string{"Content-Type: application/json"}
 
+// size of a content, in bytes: most are small, so that a long campaign does not fill the disk.
 func (c *client) size() int {
 	size := 1 + c.rng.IntN(20_000)
-	if c.Large {
+	if c.Large && c.rng.IntN(4) == 0 {
 		size *= 10
-		if c.rng.IntN(8) == 0 {
-			size += 5 << 20 // more than one block
-		}
+	}
+	if c.Large && c.rng.IntN(64) == 0 {
+		size += block
 	}
 	return size
 }

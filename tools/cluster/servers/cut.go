@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -89,8 +90,15 @@ func (n *Node) Mend() error {
 
 // dropGroup removes the control group of a node that has ended; one in which something still is stays, and is used again.
 func (n *Node) dropGroup() {
-	if dir, err := n.group(); err == nil {
-		_ = os.Remove(dir)
+	dir, err := n.group()
+	if err != nil {
+		return
+	}
+	for range 40 { // what was killed goes in its own time
+		if err := os.Remove(dir); !errors.Is(err, unix.EBUSY) {
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
 	}
 }
 
