@@ -16,7 +16,7 @@ import (
 	"github.com/livil/gopan/internal/faultpoint"
 )
 
-// fatal are the moments at which the server of the campaign dies, beside any other; it dies at one of the first ten times that
+// fatal are the moments at which the server of the campaign dies, beside any other; it dies at one of the first five times that
 // it comes there.
 var fatal = []string{
 	"upload.create.reserved", "upload.create.kept", "upload.block.written", "upload.block.noted", "upload.complete.checked",
@@ -57,7 +57,7 @@ func TestCampaignKilled(t *testing.T) {
 			point = fatal[rng.IntN(len(fatal))]
 			server.kill(t)
 			deaths++
-			t.Setenv(faultpoint.Variable, point+":"+strconv.Itoa(1+rng.IntN(10)))
+			t.Setenv(faultpoint.Variable, point+":"+strconv.Itoa(1+rng.IntN(5)))
 		}
 		crowd.Pulse.Begin()
 		if point != "" {

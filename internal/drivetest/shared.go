@@ -81,6 +81,9 @@ func (c *client) share(ctx context.Context) {
 	case n < 13:
 		c.write(ctx, path, deed{kind: writes})
 	case n < 17:
+		if c.rng.IntN(4) > 0 { // else with what it saw some time ago
+			c.readNode(ctx, path)
+		}
 		if tag := c.tags[path]; tag != "" {
 			c.write(ctx, path, deed{kind: writes, ifMatch: tag})
 		} else {
