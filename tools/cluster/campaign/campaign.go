@@ -46,16 +46,13 @@ func Run(ctx context.Context, c *servers.Cluster, o Options, w io.Writer) error 
 		broken = breakThings(ctx, c, o, crowd.Pulse, w)
 	}
 	stop()
-	if broken == nil {
-		broken = c.Up(ctx, io.Discard)
+	if err := c.Up(ctx, io.Discard); err != nil {
+		return fmt.Errorf("mending what was broken: %w", errors.Join(broken, err))
 	}
 	<-ended
-	if broken != nil {
-		return fmt.Errorf("mending what was broken: %w", broken)
-	}
 	report := crowd.Finish(ctx)
 	fmt.Fprintln(w, report)
-	return errors.Join(report.Err(), fsck(ctx, c, w))
+	return errors.Join(broken, report.Err(), fsck(ctx, c, w))
 }
 
 // fsck has the drive check itself.

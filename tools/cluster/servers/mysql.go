@@ -259,17 +259,17 @@ func formGroup(ctx context.Context, nodes []*mysqlNode) error {
 		} else if state == "ONLINE" {
 			continue
 		}
-		if err := n.wait(ctx, time.Minute, func(ctx context.Context) error { return n.join(ctx, string(password), false) }); err != nil {
+		if err := n.wait(ctx, joinPatience, func(ctx context.Context) error { return n.rejoin(ctx, string(password), nodes) }); err != nil {
 			return err
 		}
 	}
 	// All of them have to see all: one that was cut off believes for some seconds that it is a member, when the others have
 	// expelled it or are about to.
 	for _, n := range nodes {
-		err := n.wait(ctx, 2*time.Minute, func(ctx context.Context) error {
+		err := n.wait(ctx, joinPatience, func(ctx context.Context) error {
 			state, err := n.state(ctx)
 			if err == nil && (state == "OFFLINE" || state == "ERROR") {
-				err = errors.Join(fmt.Errorf("it is %s in the group", state), n.join(ctx, string(password), false))
+				err = errors.Join(fmt.Errorf("it is %s in the group", state), n.rejoin(ctx, string(password), nodes))
 			}
 			if err != nil {
 				return err
@@ -288,6 +288,28 @@ func formGroup(ctx context.Context, nodes []*mysqlNode) error {
 		}
 	}
 	return nil
+}
+
+// joinPatience is how long a node may take to become a member. MySQL itself waits a minute for an answer before it says that there was none.
+const joinPatience = 3 * time.Minute
+
+// rejoin makes the node a member of the others' group, once these do not take it for one any more: before, they do not answer it.
+func (n *mysqlNode) rejoin(ctx context.Context, password string, all []*mysqlNode) error {
+	for _, o := range all {
+		if state, err := o.state(ctx); o == n || err != nil || state != "ONLINE" {
+			continue
+		}
+		var listed int
+		if err := o.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE member_port = ?", n.port).Scan(&listed); err != nil {
+			return err
+		}
+		if state, err := n.state(ctx); err != nil {
+			return err
+		} else if listed > 0 && state != "ONLINE" && state != "RECOVERING" {
+			return fmt.Errorf("it is %s, and node %s takes it for a member still", state, o.Name)
+		}
+	}
+	return n.join(ctx, password, false)
 }
 
 // state is the node's in its group.
