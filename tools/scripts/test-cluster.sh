@@ -19,5 +19,5 @@ go test -timeout 15m ./internal/db ./internal/filemeta ./internal/user || failed
 go test -timeout 15m -run Migrate ./internal/transfer || failed=1
 # What is about the cluster alone.
 go test -timeout 15m -run Cluster $(go list ./... | grep -vE 'internal/(db|filemeta|user)$') | grep -v '\[no test' || failed=1
-cluster campaign -duration "${CAMPAIGN:-90s}" -seed "${SEED:-1}" || failed=1
+cluster campaign -duration "${CAMPAIGN:-90s}" -seed "${SEED:-1}" -kafka-outage "${OUTAGE:-20s}" || failed=1
 exit $failed
