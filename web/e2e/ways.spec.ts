@@ -116,11 +116,12 @@ for (const { site, title } of [
 
   test(`a site ${site} that fails is told about, and nobody is in`, async ({ page }) => {
     const id = randomInt(1, 1_000_000_000);
-    for (const fault of ['html', 'refuse', 'down', 'echo', 'huge']) {
+    for (const fault of ['html', 'refuse', 'down', 'echo', 'huge', 'hang']) {
       await page.goto('/signin');
       await page.getByRole('link', { name: `Continue with ${title}` }).click();
       await allow(page, { id, login: 'octocat', name: '', fault });
-      await expect(page).toHaveURL(/\/signin/);
+      // A site that does not answer is given up after ten seconds.
+      await expect(page).toHaveURL(/\/signin/, { timeout: 20_000 });
       await expect(page.getByRole('alert')).toContainText(
         fault === 'refuse' ? 'did not let you in' : 'The other site does not answer',
       );
