@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -17,7 +14,7 @@ import (
 
 	"github.com/livil/gopan/internal/app"
 	"github.com/livil/gopan/internal/client"
-	"github.com/livil/gopan/internal/errs"
+	"github.com/livil/gopan/internal/config"
 )
 
 // administration is the server's API as an administrator has it, on the machine itself.
@@ -30,26 +27,21 @@ type administration struct {
 // administer calls fn with the administration of the installation that the flags name. It needs the data folder and no
 // password, and a drive may run on the folder or not.
 func (f *serverFlags) administer(cmd *cobra.Command, fn func(context.Context, administration) error) error {
-	c, err := f.load()
-	if err != nil {
-		return err
-	}
-	signal.Reset(os.Interrupt, syscall.SIGTERM) // go-zero would log it and wait
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err = app.Administer(ctx, c, func(ctx context.Context, h *http.Client) error {
-		var signedIn client.Memory
-		// Never shown to anybody: there is no network on the way.
-		session := client.Session{Login: app.Operator, Access: app.Operator, RenewAt: time.Now().Add(24 * time.Hour)}
-		if err := signedIn.Save(ctx, session); err != nil {
-			return err
-		}
-		lang := "en"
-		if chinese {
-			lang = "zh-CN"
-		}
-		return fn(ctx, administration{
-			&client.Client{BaseURL: "http://localhost", HTTP: h, Credentials: &signedIn, Language: lang}, strings.TrimSuffix(c.PublicURL, "/"),
+	err := f.beside(cmd, func(ctx context.Context, c config.Config) error {
+		return app.Administer(ctx, c, func(ctx context.Context, h *http.Client) error {
+			var signedIn client.Memory
+			// Never shown to anybody: there is no network on the way.
+			session := client.Session{Login: app.Operator, Access: app.Operator, RenewAt: time.Now().Add(24 * time.Hour)}
+			if err := signedIn.Save(ctx, session); err != nil {
+				return err
+			}
+			lang := "en"
+			if chinese {
+				lang = "zh-CN"
+			}
+			return fn(ctx, administration{
+				&client.Client{BaseURL: "http://localhost", HTTP: h, Credentials: &signedIn, Language: lang}, strings.TrimSuffix(c.PublicURL, "/"),
+			})
 		})
 	})
 	switch {
@@ -57,8 +49,6 @@ func (f *serverFlags) administer(cmd *cobra.Command, fn func(context.Context, ad
 		return &exitError{exitNotFound, errors.New(say(text{"no account has this login", "没有该用户名的账号"}))}
 	case errors.Is(err, client.ErrNoGroup):
 		return &exitError{exitNotFound, errors.New(say(text{"no group has this name", "没有该名称的用户组"}))}
-	case errs.Is(errs.NotFound, err):
-		return &exitError{exitNotFound, err}
 	}
 	return err
 }
@@ -123,58 +113,44 @@ func userCommand() *cobra.Command {
 }
 
 func usersCommand() *cobra.Command {
-	var f serverFlags
 	var state string
 	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list [BEGINNING]",
-		Short: say(text{"List accounts: all, or those whose login, name or phone begins so", "列出账号：全部，或用户名、名称、手机号以此开头的"}),
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.administer(cmd, func(ctx context.Context, a administration) error {
-				all := []client.Account{}
-				for u, err := range a.Users(ctx, strings.Join(args, ""), state) {
-					if err != nil {
-						return err
-					}
-					all = append(all, u)
-				}
-				if asJSON {
-					return writeReport(cmd.OutOrStdout(), all)
-				}
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				for _, u := range all {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Login, u.Role, u.State, u.Phone, u.Name)
-				}
-				return w.Flush()
-			})
-		},
-	}
-	f.add(cmd)
+	cmd := installationCommand("list [BEGINNING]", cobra.MaximumNArgs(1), text{
+		"List accounts: all, or those whose login, name or phone begins so", "列出账号：全部，或用户名、名称、手机号以此开头的",
+	}, func(ctx context.Context, cmd *cobra.Command, a administration, args []string) error {
+		all := []client.Account{}
+		for u, err := range a.Users(ctx, strings.Join(args, ""), state) {
+			if err != nil {
+				return err
+			}
+			all = append(all, u)
+		}
+		if asJSON {
+			return writeReport(cmd.OutOrStdout(), all)
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for _, u := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Login, u.Role, u.State, u.Phone, u.Name)
+		}
+		return w.Flush()
+	})
 	cmd.Flags().StringVar(&state, "state", "", say(text{"only those that are active, disabled or deleted", "仅列出该状态：active、disabled 或 deleted"}))
 	cmd.Flags().BoolVar(&asJSON, "json", false, say(text{"report as JSON", "以 JSON 输出报告"}))
 	return cmd
 }
 
 func addUserCommand() *cobra.Command {
-	var f serverFlags
 	var n client.NewUser
-	cmd := &cobra.Command{
-		Use:   "add LOGIN",
-		Short: say(text{"Make an account, and print a link by which its owner sets a password", "创建账号，并生成供其设置密码的一次性链接"}),
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n.Login = args[0]
-			return f.administer(cmd, func(ctx context.Context, a administration) error {
-				_, l, err := a.CreateUser(ctx, n)
-				if err == nil {
-					a.show(cmd, l)
-				}
-				return err
-			})
-		},
-	}
-	f.add(cmd)
+	cmd := installationCommand("add LOGIN", cobra.ExactArgs(1), text{
+		"Make an account, and print a link by which its owner sets a password", "创建账号，并生成供其设置密码的一次性链接",
+	}, func(ctx context.Context, cmd *cobra.Command, a administration, args []string) error {
+		n.Login = args[0]
+		_, l, err := a.CreateUser(ctx, n)
+		if err == nil {
+			a.show(cmd, l)
+		}
+		return err
+	})
 	cmd.Flags().StringVar(&n.Name, "name", "", say(text{"the name that others see", "显示名称"}))
 	cmd.Flags().StringVar(&n.Role, "role", "user", say(text{"user or admin", "角色：user 或 admin"}))
 	cmd.Flags().StringVar(&n.Phone, "phone", "", say(text{"a phone to sign in by", "用于登录的手机号"}))
@@ -182,24 +158,17 @@ func addUserCommand() *cobra.Command {
 }
 
 func inviteCommand() *cobra.Command {
-	var f serverFlags
 	var role, note string
 	var days int
-	cmd := &cobra.Command{
-		Use:   "invite",
-		Short: say(text{"Print a link by which somebody makes an account", "生成供他人注册的一次性邀请链接"}),
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.administer(cmd, func(ctx context.Context, a administration) error {
-				l, err := a.Invite(ctx, role, note, days)
-				if err == nil {
-					a.show(cmd, l)
-				}
-				return err
-			})
-		},
-	}
-	f.add(cmd)
+	cmd := installationCommand("invite", cobra.NoArgs, text{
+		"Print a link by which somebody makes an account", "生成供他人注册的一次性邀请链接",
+	}, func(ctx context.Context, cmd *cobra.Command, a administration, _ []string) error {
+		l, err := a.Invite(ctx, role, note, days)
+		if err == nil {
+			a.show(cmd, l)
+		}
+		return err
+	})
 	cmd.Flags().StringVar(&role, "role", "user", say(text{"user or admin", "角色：user 或 admin"}))
 	cmd.Flags().StringVar(&note, "note", "", say(text{"whom it is for", "备注：邀请谁"}))
 	cmd.Flags().IntVar(&days, "days", 7, say(text{"how long it works", "有效天数"}))
@@ -229,29 +198,19 @@ func stateCommand(use, state string, short text) *cobra.Command {
 
 // withUser is a command whose first argument is an account's login; do gets the last one, too.
 func withUser(use string, short text, args int, do func(context.Context, *cobra.Command, administration, client.Account, string) error) *cobra.Command {
-	var f serverFlags
-	cmd := &cobra.Command{
-		Use:   use,
-		Short: say(short),
-		Args:  cobra.ExactArgs(args),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.administer(cmd, func(ctx context.Context, a administration) error {
-				u, err := a.UserByLogin(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return do(ctx, cmd, a, u, args[len(args)-1])
-			})
-		},
-	}
-	f.add(cmd)
-	return cmd
+	return installationCommand(use, cobra.ExactArgs(args), short, func(ctx context.Context, cmd *cobra.Command, a administration, args []string) error {
+		u, err := a.UserByLogin(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return do(ctx, cmd, a, u, args[len(args)-1])
+	})
 }
 
 func groupCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "group", Short: say(text{"Look after groups of accounts", "管理用户组"})}
 	inGroup := func(use string, args int, short text, do func(context.Context, administration, client.Group, string) error) *cobra.Command {
-		return installationCommand(use, args, short, func(ctx context.Context, _ *cobra.Command, a administration, args []string) error {
+		return installationCommand(use, cobra.ExactArgs(args), short, func(ctx context.Context, _ *cobra.Command, a administration, args []string) error {
 			g, err := a.GroupByName(ctx, args[0])
 			if err != nil {
 				return err
@@ -269,7 +228,7 @@ func groupCommand() *cobra.Command {
 		}
 	}
 	cmd.AddCommand(
-		installationCommand("list", 0, text{"List groups and who is in them", "列出用户组及成员"},
+		installationCommand("list", cobra.NoArgs, text{"List groups and who is in them", "列出用户组及成员"},
 			func(ctx context.Context, cmd *cobra.Command, a administration, _ []string) error {
 				all, err := a.Groups(ctx)
 				for _, g := range all {
@@ -281,7 +240,7 @@ func groupCommand() *cobra.Command {
 				}
 				return err
 			}),
-		installationCommand("add NAME", 1, text{"Make a group", "创建用户组"},
+		installationCommand("add NAME", cobra.ExactArgs(1), text{"Make a group", "创建用户组"},
 			func(ctx context.Context, _ *cobra.Command, a administration, args []string) error {
 				return a.CreateGroup(ctx, args[0])
 			}),
@@ -302,7 +261,7 @@ func groupCommand() *cobra.Command {
 }
 
 func registrationCommand() *cobra.Command {
-	return installationCommand("registration [closed|invite|sms|open]", -1, text{
+	return installationCommand("registration [closed|invite|sms|open]", cobra.MaximumNArgs(1), text{
 		"Show who may make an account, or change it: nobody, who is invited, who shows a phone, anybody",
 		"查看或修改注册策略：关闭、仅邀请、短信验证、开放",
 	}, func(ctx context.Context, cmd *cobra.Command, a administration, args []string) error {
@@ -319,7 +278,13 @@ func registrationCommand() *cobra.Command {
 
 func methodsCommand() *cobra.Command {
 	var asJSON bool
-	cmd := installationCommand("methods [on|off NAME]", 2, text{
+	twoOrNone := func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return errors.New(say(text{"name the way that is to be turned on or off", "请指明要开启或关闭的登录方式"}))
+		}
+		return cobra.MaximumNArgs(2)(cmd, args)
+	}
+	cmd := installationCommand("methods [on|off NAME]", twoOrNone, text{
 		"Show the ways to sign in, or turn one on or off: password, sms, passkey, or a site's name",
 		"查看登录方式，或开启、关闭其一：password、sms、passkey 或网站名称",
 	}, func(ctx context.Context, cmd *cobra.Command, a administration, args []string) error {
@@ -348,19 +313,13 @@ func methodsCommand() *cobra.Command {
 		}
 		return nil
 	})
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return errors.New(say(text{"name the way that is to be turned on or off", "请指明要开启或关闭的登录方式"}))
-		}
-		return cobra.MaximumNArgs(2)(cmd, args)
-	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, say(text{"report as JSON", "以 JSON 输出报告"}))
 	return cmd
 }
 
 func usageCommand() *cobra.Command {
 	var asJSON bool
-	cmd := installationCommand("usage", 0, text{"Show how much every account has stored, the most first", "查看各账号的存储用量，由多到少"},
+	cmd := installationCommand("usage", cobra.NoArgs, text{"Show how much every account has stored, the most first", "查看各账号的存储用量，由多到少"},
 		func(ctx context.Context, cmd *cobra.Command, a administration, _ []string) error {
 			all := []client.DriveUse{}
 			for d, err := range a.Storage(ctx) {
@@ -388,7 +347,7 @@ func usageCommand() *cobra.Command {
 
 func eventsCommand() *cobra.Command {
 	var action, login, since, until string
-	cmd := installationCommand("events", 0, text{
+	cmd := installationCommand("events", cobra.NoArgs, text{
 		"Print the audit log, the oldest first, a JSON object on each line", "导出审计日志：由旧到新，每行一个 JSON 对象",
 	}, func(ctx context.Context, cmd *cobra.Command, a administration, _ []string) error {
 		filters := url.Values{}
@@ -413,19 +372,18 @@ func eventsCommand() *cobra.Command {
 	return cmd
 }
 
-// installationCommand is a command about the installation. args is how many arguments it takes; -1: one or none.
-func installationCommand(use string, args int, short text, do func(context.Context, *cobra.Command, administration, []string) error) *cobra.Command {
+// installationCommand is a command about the installation.
+func installationCommand(use string, args cobra.PositionalArgs, short text,
+	do func(context.Context, *cobra.Command, administration, []string) error,
+) *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: say(short),
-		Args:  cobra.ExactArgs(args),
+		Args:  args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.administer(cmd, func(ctx context.Context, a administration) error { return do(ctx, cmd, a, args) })
 		},
-	}
-	if args < 0 {
-		cmd.Args = cobra.MaximumNArgs(1)
 	}
 	f.add(cmd)
 	return cmd

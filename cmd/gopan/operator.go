@@ -14,12 +14,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/livil/gopan/internal/app"
+	"github.com/livil/gopan/internal/config"
 	"github.com/livil/gopan/internal/errs"
 	"github.com/livil/gopan/internal/transfer"
 )
 
 // operate runs work on a data folder until it is done or Ctrl-C.
 func operate(cmd *cobra.Command, f serverFlags, work func(context.Context, *transfer.Service) error) error {
+	return f.beside(cmd, func(ctx context.Context, c config.Config) error { return app.Operate(ctx, c, work) })
+}
+
+// beside runs what is done beside the drive, with the settings that the flags name, until it is done or Ctrl-C.
+func (f *serverFlags) beside(cmd *cobra.Command, do func(context.Context, config.Config) error) error {
 	c, err := f.load()
 	if err != nil {
 		return err
@@ -28,7 +34,7 @@ func operate(cmd *cobra.Command, f serverFlags, work func(context.Context, *tran
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second one ends the process at once
-	err = app.Operate(ctx, c, work)
+	err = do(ctx, c)
 	switch {
 	case ctx.Err() != nil:
 		return &exitError{exitInterrupted, ctx.Err()}

@@ -3,10 +3,8 @@ package app
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
-	"os"
 
 	"github.com/livil/gopan/internal/auth"
 	"github.com/livil/gopan/internal/config"
@@ -18,22 +16,19 @@ import (
 	"github.com/livil/gopan/internal/user"
 )
 
-// Operator is whom events name that were caused on the machine itself, by who can read its secrets anyway.
+// Operator is the login of who asks on the machine itself, and can read its secrets anyway. It is no account's: events
+// that it caused name nobody.
 const Operator = "operator"
 
 // Administer gives fn the API as an administrator sees it, over no network, whether or not a drive is running on the data
 // folder: for whoever has the machine, and maybe no password. fn's requests may name any host.
 func Administer(ctx context.Context, c config.Config, fn func(context.Context, *http.Client) error) (err error) {
 	const op = errs.Op("app.Administer")
-	p := &Process{Config: c, Out: io.Discard}
-	p.Config.Log.Level = "error"
-	if _, err := os.Stat(c.Data); err != nil {
-		return errs.E(errs.NotFound, op, err)
-	}
-	if err := p.prepare(ctx, false); err != nil {
+	p, halt, err := beside(ctx, c)
+	if err != nil {
 		return errs.Wrap(op, err)
 	}
-	defer func() { err = errors.Join(err, p.Stop(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, halt()) }()
 	// Nobody signs in here: other sites' secrets, which may be in the environment of the drive alone, are not needed.
 	s, err := p.accounts(ctx, func(string, string) (string, error) { return "not needed", nil })
 	if err != nil {
