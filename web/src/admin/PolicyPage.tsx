@@ -99,6 +99,13 @@ function MethodsPanel() {
     done: () => t('account.saved'),
     failed: t('problems.whileChangingMethods'),
   });
+  if (methods.isError) {
+    return (
+      <Panel title={t('signIn.ways')}>
+        <ProblemAlert problem={toProblem(methods.error)} />
+      </Panel>
+    );
+  }
   if (!methods.data) return null;
   const titleOf = ({ name, title }: Method) => (name in words ? t(words[name as keyof typeof words]) : (title ?? name));
   return (
